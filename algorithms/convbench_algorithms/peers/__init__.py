@@ -1,0 +1,1 @@
+"""The libraries that a user would pick instead, each behind the one interface."""

@@ -1,0 +1,158 @@
+"""The one interface of every convolution algorithm: plan, prepare, execute.
+
+    supports(spec)          may it run, and if not, why
+    plan(spec, resources)   everything that depends on the shape: tiles, FFT plans, JIT compilation
+    prepare(w)              everything that depends on the filter: spectra, G g Gᵀ, the rank-1 test
+    execute(x, y)           the timed call
+
+FFTW, cuDNN and oneDNN make the same split: a filter that serves many images is transformed once.
+
+Which arrays these are depends on `spec.direction`:
+
+    forward            prepare(w [K,C/groups,R,S])   execute(x  [N,C,H,W], y  [N,K,P,Q])
+    backward_data      prepare(w [K,C/groups,R,S])   execute(dy [N,K,P,Q], dx [N,C,H,W])
+    backward_weights   prepare(dy [N,K,P,Q])         execute(x  [N,C,H,W], dw [K,C/groups,R,S])
+
+In backward_weights both operands change from call to call, so there `prepare` only *binds* dy:
+`execute` must read the values that dy holds when it is called, and so pays for all work on them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from convbench.errors import WorkspaceTooLargeError
+from convbench.spec import ConvSpec
+
+Array = npt.NDArray[Any]
+Device = Literal["cpu", "cuda"]
+Precision = Literal["strict", "emulated", "tf32", "half", "approximate"]
+Norm = Literal["componentwise", "normwise"]
+
+MiB: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """Why an algorithm cannot run a spec, in words that are shown to people."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """What "agrees" means for an algorithm: an error norm, its bound, and where the bound comes from.
+
+    With e = y − y_ref and the scale s = |w| ⋆ |x| (the sum of absolute products, computed in float64):
+
+        componentwise   max_i |e_i| / s_i      direct sums: each output has its own backward error
+        normwise        ‖e‖₂ / ‖s‖₂            transforms: round-off spreads over the whole output
+    """
+
+    norm: Norm
+    bound: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a plan may use.
+
+    `memory_limit_bytes` is the hard limit for workspace (None: no limit); `tile_limit_bytes` is what
+    a tiled algorithm should bound its workspace by, whatever the image's size.
+    """
+
+    threads: int = 1
+    memory_limit_bytes: int | None = None
+    tile_limit_bytes: int = 64 * MiB
+
+    def reserve(self, workspace_bytes: int) -> int:
+        """The given size back if it fits; called before anything large is allocated.
+
+        Raises `WorkspaceTooLargeError` where it does not fit.
+        """
+        limit = self.memory_limit_bytes
+        if limit is not None and workspace_bytes > limit:
+            raise WorkspaceTooLargeError(
+                f"needs {workspace_bytes / MiB:,.0f} MiB of workspace, the limit is {limit / MiB:,.0f} MiB"
+            )
+        return workspace_bytes
+
+
+class PreparedConv(ABC):
+    """An algorithm bound to a shape and a filter."""
+
+    @abstractmethod
+    def execute(self, x: Array, y: Array) -> None:
+        """Convolve x into y: every element of y is overwritten, nothing is allocated, x is left alone.
+
+        Both are C-contiguous, of `spec.input_shape`, `spec.output_shape` and `spec.dtype`.
+        Not re-entrant: it may use the plan's workspace.
+        """
+
+
+class ConvPlan(ABC):
+    """An algorithm bound to a shape."""
+
+    workspace_bytes: int
+    """Memory that plan and prepared convolution hold beside the operands."""
+
+    @abstractmethod
+    def prepare(self, w: Array) -> PreparedConv | Unsupported:
+        """Bind the filter; `Unsupported` where its *values* do not suit (a filter that is not of rank 1)."""
+
+
+class ConvAlgorithm(ABC):
+    """A way to compute a convolution. Stateless; a concrete class is final."""
+
+    name: ClassVar[str]
+    """What suites and tables call it: "winograd_f4"."""
+
+    device: ClassVar[Device] = "cpu"
+    precision: ClassVar[Precision] = "strict"
+    tags: ClassVar[frozenset[str]] = frozenset()
+    """Words by which suites select groups of algorithms; "peer" marks a library's own convolution."""
+
+    @abstractmethod
+    def supports(self, spec: ConvSpec) -> Unsupported | None:
+        """None if it can run `spec`, else the reason."""
+
+    @abstractmethod
+    def error_model(self, spec: ConvSpec) -> ErrorModel:
+        """The bound that a correct implementation keeps on `spec`."""
+
+    @abstractmethod
+    def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        """Bind the shape. Raises `WorkspaceTooLargeError` where `resources` do not suffice."""
+
+
+def unit_roundoff(dtype: str) -> float:
+    """u, half the distance from 1 to the next number."""
+    return float(np.finfo(dtype).eps) / 2
+
+
+def summation_error(spec: ConvSpec) -> ErrorModel:
+    """The bound for any algorithm that sums products directly, in whatever order.
+
+    Higham & Mary, "A New Approach to Probabilistic Rounding Error Analysis" (SISC 41, 2019), theorem 3.1:
+    |e_i| ≤ γ̃_n(λ)·(|w|·|x|)_i with γ̃_n(λ) = exp(λ·√n·u + n·u²/(1−u)) − 1, for an inner product of n terms,
+    with probability at least 1 − 2n·exp(−λ²(1−u)²/2). λ = 10 leaves 4e-22·n.
+    """
+    u = unit_roundoff(spec.dtype)
+    terms = inner_product_length(spec)
+    bound = float(np.expm1(10 * np.sqrt(terms) * u + terms * u**2 / (1 - u)))
+    return ErrorModel("componentwise", bound, "Higham & Mary 2019, theorem 3.1, λ = 10")
+
+
+def inner_product_length(spec: ConvSpec) -> int:
+    """How many products each output sums, at most: C/groups·R·S forward, N·P·Q for dw."""
+    if spec.direction == "backward_data":
+        return spec.k // spec.groups * spec.r * spec.s
+    if spec.direction == "backward_weights":
+        return spec.n * spec.p * spec.q
+    return spec.c // spec.groups * spec.r * spec.s

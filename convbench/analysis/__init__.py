@@ -1,0 +1,1 @@
+"""Pure functions from a run's blocks to answers: statistics, crossovers, winners."""

@@ -1,0 +1,172 @@
+"""The frozen records that a run leaves: cells, blocks of samples, and the rows of `results.csv`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from convbench.algorithm import Device
+from convbench.spec import ConvSpec
+
+SpecId = Annotated[
+    ConvSpec,
+    BeforeValidator(lambda value: ConvSpec.parse(value) if isinstance(value, str) else value),
+    PlainSerializer(lambda spec: spec.id, return_type=str),
+]
+AxisValue = int | float | str
+
+
+class Status(StrEnum):
+    """How a contender fared in a cell. Only `PASSED` is ever timed or ranked."""
+
+    PASSED = "passed"
+    DISAGREED = "disagreed"
+    UNSUPPORTED = "unsupported"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    NOT_REACHED = "not_reached"
+
+
+class Record(BaseModel):
+    """Frozen, and strict about what it holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Cell(Record):
+    """A spec at a number of threads on a device; `axes` are its coordinates in the suite's sweep."""
+
+    spec: SpecId
+    threads: int = 1
+    device: Device = "cpu"
+    axes: dict[str, AxisValue] = {}
+    weight: float = 1.0
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """Unique within a run: `<spec id>@<threads>t`, and the device where it is not the CPU."""
+        return f"{self.spec.id}@{self.threads}t" + ("" if self.device == "cpu" else f"@{self.device}")
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+class Crossing(Record):
+    """A crossover to look for: along `axis`, where does `to` overtake `from`?"""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    axis: str
+    start: str
+    to: str
+
+
+class Agreement(Record):
+    """How close an output came to the float64 reference."""
+
+    error: float
+    bound: float
+    norm: str
+    compared: int
+    outputs: int
+    detail: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Within the bound; a NaN error never is."""
+        return self.error <= self.bound
+
+
+class Block(Record):
+    """One contender in one cell in one pass: one line of the journal.
+
+    `samples_s` are seconds per execute call; sample i belongs to round i of its cell and pass, so
+    contenders of the same cell and pass can be compared sample by sample. Blocks of different
+    passes come from different processes; samples within a block are not independent.
+    """
+
+    cell: str
+    algorithm: str
+    pass_index: int
+    status: Status
+    reason: str = ""
+    core: int | None = None
+    plan_s: float | None = None
+    prepare_s: float | None = None
+    warmup_s: tuple[float, ...] = ()
+    batch: int = 0
+    samples_s: tuple[float, ...] = ()
+    agreement: Agreement | None = None
+    workspace_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    worker_s: float = 0.0
+    """Wall time spent on the contender's behalf: planning, preparing, agreement, warm-up, samples."""
+
+
+class RunInfo(Record):
+    """`run.json`: everything that a reader needs to trust or repeat a run."""
+
+    schema_version: int
+    suite_name: str
+    suite_description: str = ""
+    suite_text: str = ""
+    suite_sha256: str = ""
+    started_utc: str
+    seed: int
+    options: dict[str, Any] = {}
+    machine: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    git_commit: str = ""
+    cells: tuple[Cell, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    precision: dict[str, str] = {}
+    tags: dict[str, tuple[str, ...]] = {}
+    crossings: tuple[Crossing, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Row(Record):
+    """One cell and contender of `results.csv`: its columns, in its order (DESIGN §7)."""
+
+    spec: str
+    algorithm: str
+    device: str
+    threads: int
+    status: Status
+    reason: str
+    n: int
+    c: int
+    h: int
+    w: int
+    k: int
+    r: int
+    s: int
+    stride: str
+    padding: str
+    dilation: str
+    groups: int
+    dtype: str
+    boundary: str
+    filter: str
+    direction: str
+    median_s: float | None = None
+    ci_low_s: float | None = None
+    ci_high_s: float | None = None
+    samples: int = 0
+    direct_gflops_per_s: float | None = None
+    error: float | None = None
+    error_bound: float | None = None
+    plan_s: float | None = None
+    prepare_s: float | None = None
+    cold_median_s: float | None = None
+    workspace_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    passes: int = 0
+    precision: str = "strict"
+    flip: bool = False
+    weight: float = 1.0
+    name: str = ""
