@@ -1,3 +1,3 @@
 """The built-in contenders, as `module:Class`. To add one: its file here, and its line below."""
 
-BUILTIN: tuple[str, ...] = ()
+BUILTIN: tuple[str, ...] = ("convbench_algorithms.naive:Naive",)
