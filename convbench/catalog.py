@@ -1,0 +1,95 @@
+"""Every algorithm there is: the built-in ones, entry points, and plug-in files. The only importer of them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final, get_args
+
+from convbench.algorithm import ConvAlgorithm, Device, Precision
+from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
+
+ENTRY_POINT_GROUP: Final = "convbench.algorithms"
+
+
+def builtin() -> dict[str, ConvAlgorithm]:
+    """Name -> algorithm, for those that come with convbench."""
+    from convbench_algorithms import BUILTIN
+
+    found: dict[str, ConvAlgorithm] = {}
+    for place in BUILTIN:
+        module, _, name = place.partition(":")
+        _add(found, getattr(importlib.import_module(module), name)(), place)
+    return found
+
+
+def load(plugins: Iterable[Path] = ()) -> dict[str, ConvAlgorithm]:
+    """Name -> algorithm: the built-in ones, installed entry points, and the classes in plug-in files.
+
+    Raises `ConvbenchError` for a plug-in that cannot be imported, holds no algorithm, or takes a name
+    that is already there.
+    """
+    found = builtin()
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            algorithm = entry.load()()
+        except Exception as error:
+            raise ConvbenchError(f"entry point {entry.value}: {type(error).__name__}: {error}") from error
+        _add(found, algorithm, f"entry point {entry.value}")
+    for path in plugins:
+        for algorithm in _from_file(path):
+            _add(found, algorithm, str(path))
+    return found
+
+
+def find(algorithms: Mapping[str, ConvAlgorithm], name: str) -> ConvAlgorithm:
+    """The algorithm of that name. Raises `UnknownAlgorithmError`, which lists those that there are."""
+    try:
+        return algorithms[name]
+    except KeyError:
+        raise UnknownAlgorithmError(f"unknown algorithm '{name}'; valid: {choices(algorithms)}") from None
+
+
+def _from_file(path: Path) -> list[ConvAlgorithm]:
+    if not path.is_file():
+        raise ConvbenchError(f"{path}: no such plug-in file")
+    name = f"convbench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConvbenchError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+        classes = [c for c in vars(module).values() if _is_algorithm(c) and c.__module__ == name]
+        algorithms = [c() for c in classes]
+    except Exception as error:
+        line = next((f":{e.lineno}" for e in reversed(inspect.trace()) if e.filename == str(path)), "")
+        raise ConvbenchError(f"{path}{line}: {type(error).__name__}: {error}") from error
+    if not algorithms:
+        raise ConvbenchError(f"{path}: holds no subclass of convbench.algorithm.ConvAlgorithm")
+    return algorithms
+
+
+def _is_algorithm(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, ConvAlgorithm) and not inspect.isabstract(value)
+
+
+def _add(found: dict[str, ConvAlgorithm], algorithm: object, place: str) -> None:
+    if not isinstance(algorithm, ConvAlgorithm):
+        raise ConvbenchError(f"{place}: is not a convbench.algorithm.ConvAlgorithm")
+    name = getattr(algorithm, "name", None)
+    if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
+        raise ConvbenchError(f"{place}: its name {name!r} must be letters, digits, '_' or '-'")
+    if name in found:
+        raise ConvbenchError(f"{place}: the name '{name}' is taken by {type(found[name]).__module__}")
+    for attribute, valid in (("device", get_args(Device)), ("precision", get_args(Precision))):
+        value = getattr(algorithm, attribute)
+        if value not in valid:
+            raise ConvbenchError(f"{place}: {name}.{attribute} is {value!r}; valid: {choices(valid)}")
+    found[name] = algorithm

@@ -1,0 +1,148 @@
+"""One contender in one cell in one pass, from plan to its block in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from convbench import agreement
+from convbench.agreement import Reference
+from convbench.algorithm import ErrorModel
+from convbench.measure.effort import Effort
+from convbench.measure.workers import Worker, WorkerFailedError
+from convbench.result import Agreement, Block, Cell, Status
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may take before its worker is killed."""
+
+    timeout_s: Callable[[], float]
+    memory_bytes: int
+
+
+@final
+@dataclass
+class Bench:
+    """The state of a measurement that is under way; `block()` is what it leaves."""
+
+    cell: Cell
+    algorithm: str
+    pass_index: int
+    worker: Worker
+    limits: Limits
+    core: int | None
+    status: Status = Status.NOT_REACHED
+    reason: str = ""
+    plan_s: float | None = None
+    prepare_s: float | None = None
+    workspace_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    judged: Agreement | None = None
+    warmup_s: list[float] = field(default_factory=list)
+    batch: int = 1
+    wanted: int = 0
+    samples_s: list[float] = field(default_factory=list)
+    spent_s: float = 0.0
+    alive: bool = True
+
+    def open(self, operands: tuple[Path, Path], output: Path) -> ErrorModel | None:
+        """Plan, prepare, and execute once into `output`; None where the contender fails in this cell."""
+        prepared_path, input_path = operands
+        try:
+            limit = self.limits.memory_bytes
+            planned = self._ask("plan", spec=self.cell.spec.id, threads=self.cell.threads, memory_limit_bytes=limit)
+            self.plan_s = planned["plan_s"]
+            bound = self._ask("prepare", prepared_path=str(prepared_path))
+            self.prepare_s, self.workspace_bytes = bound["prepare_s"], bound["workspace_bytes"]
+            executed = self._ask("verify", input_path=str(input_path), output_path=str(output))
+        except WorkerFailedError as failure:
+            self._fail(failure)
+            return None
+        self.warmup_s = [executed["execute_s"]]
+        if executed["input_changed"]:
+            self.status, self.reason = Status.DISAGREED, "execute changed its input x"
+            return None
+        return ErrorModel(executed["norm"], executed["bound"], executed["source"])
+
+    def judge(self, output: Path, reference: Reference, model: ErrorModel) -> None:
+        """Compare the output with the reference; a contender that disagrees is not timed."""
+        self.judged = agreement.judge(np.load(output), reference, model)
+        if self.judged.agrees:
+            self.status = Status.PASSED
+        else:
+            self.status = Status.DISAGREED
+            shown = f"{self.judged.norm} error {self.judged.error:.2g} over the bound {self.judged.bound:.2g}"
+            self.reason = f"{shown} ({model.source}); {self.judged.detail}".rstrip("; ")
+
+    def warm_up(self, effort: Effort, share_s: float) -> None:
+        """Warm up, then settle how many samples of how many calls there will be."""
+        if self.status is not Status.PASSED:
+            return
+        try:
+            if self.warmup_s[0] < effort.slow_call_s:
+                self.warmup_s += self._ask("warm_up", limit_s=effort.warm_up_s)["calls_s"]
+        except WorkerFailedError as failure:
+            self._fail(failure)
+            return
+        self.batch = effort.batch(self.call_s)
+        self.wanted = effort.samples(self.call_s, share_s)
+
+    def sample(self, effort: Effort) -> None:
+        """Take one sample."""
+        try:
+            reply = self._ask("sample", batch=self.batch, rewarm=self.call_s < effort.rewarm_s)
+        except WorkerFailedError as failure:
+            self._fail(failure)
+            return
+        self.samples_s.append(reply["batch_s"] / self.batch)
+
+    def close(self) -> None:
+        """Let the worker drop the cell's arrays."""
+        if self.alive:
+            try:
+                self.peak_rss_bytes = self._ask("close")["peak_rss_bytes"]
+            except WorkerFailedError as failure:
+                self._fail(failure)
+
+    @property
+    def call_s(self) -> float:
+        """The best guess so far at what one call takes."""
+        return float(np.median(self.warmup_s[-3:]))
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether another sample is due."""
+        return self.status is Status.PASSED and len(self.samples_s) < self.wanted
+
+    def block(self) -> Block:
+        """The record of it all."""
+        return Block(
+            cell=self.cell.key,
+            algorithm=self.algorithm,
+            pass_index=self.pass_index,
+            status=self.status,
+            reason=self.reason,
+            core=self.core,
+            plan_s=self.plan_s,
+            prepare_s=self.prepare_s,
+            warmup_s=tuple(self.warmup_s),
+            batch=self.batch if self.samples_s else 0,
+            samples_s=tuple(self.samples_s),
+            agreement=self.judged,
+            workspace_bytes=self.workspace_bytes,
+            peak_rss_bytes=self.peak_rss_bytes,
+            worker_s=self.spent_s,
+        )
+
+    def _ask(self, action: str, **arguments: object) -> dict[str, float]:
+        reply = self.worker.ask(action, self.limits.timeout_s(), self.limits.memory_bytes, **arguments)
+        self.spent_s += reply.pop("spent_s")
+        return reply
+
+    def _fail(self, failure: WorkerFailedError) -> None:
+        self.status, self.reason, self.alive = failure.status, failure.reason, failure.alive

@@ -1,0 +1,79 @@
+"""A spec's operands as files that workers read, and its float64 reference; made once a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import final
+
+import numpy as np
+
+from convbench.agreement import Reference, reference
+from convbench.algorithm import Array
+from convbench.operands import operands
+from convbench.spec import ConvSpec
+
+KEPT_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Case:
+    """What every contender of a spec is given, and judged against."""
+
+    operands: tuple[Path, Path]
+    """.npy files: what `prepare` takes, what `execute` reads."""
+    reference: Reference
+
+
+@final
+class Cases:
+    """Makes cases, keeps them while there is room, and times the making as part of agreement."""
+
+    def __init__(self, seed: int, image: Array | None) -> None:
+        self.seed = seed
+        self.image = image
+        shared_memory = "/dev/shm"  # noqa: S108  (operands are read by every worker: memory, not a disk)
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="convbench-", dir=shared_memory if os.path.isdir(shared_memory) else None)
+        )
+        self.output = self.folder / "output.npy"
+        self.spent_s = 0.0
+        self._kept: dict[ConvSpec, tuple[Case, int]] = {}
+
+    def __enter__(self) -> Cases:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def get(self, spec: ConvSpec) -> Case:
+        """The spec's case, made anew where it was not kept."""
+        if spec in self._kept:
+            return self._kept[spec][0]
+        start = perf_counter()
+        made = operands(spec, self.seed, self.image)
+        case = Case(
+            operands=(self._save("prepared", made.prepared), self._save("input", made.input)),
+            reference=reference(spec, made.prepared, made.input, seed=self.seed),
+        )
+        size = made.prepared.nbytes + made.input.nbytes + case.reference.nbytes
+        self._make_room(size)
+        self._kept[spec] = case, size
+        self.spent_s += perf_counter() - start
+        return case
+
+    def _save(self, kind: str, array: Array) -> Path:
+        descriptor, name = tempfile.mkstemp(prefix=kind, suffix=".npy", dir=self.folder)
+        with os.fdopen(descriptor, "wb") as stream:
+            np.save(stream, array)
+        return Path(name)
+
+    def _make_room(self, size: int) -> None:
+        while self._kept and size + sum(kept for _, kept in self._kept.values()) > KEPT_BYTES:
+            oldest = next(iter(self._kept))
+            for path in self._kept.pop(oldest)[0].operands:
+                path.unlink()

@@ -1,0 +1,271 @@
+"""The run: passes over the cells, fresh processes in each, one sample of one contender at a time.
+
+Within a cell the contenders are sampled in rounds, each in a fresh random order, so that the machine's
+drift hits all of them alike. The first pass visits every cell, cheap ones first; later passes go where
+the answer is still open. A cell's blocks reach the journal together, as soon as it is measured.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol, final
+
+from convbench.algorithm import Array
+from convbench.analysis.open_cells import still_open
+from convbench.machine import usable_cores
+from convbench.measure.bench import Bench, Limits
+from convbench.measure.case import Cases
+from convbench.measure.effort import Budget, Effort
+from convbench.measure.workers import Launch, Nursery, Worker, WorkerFailedError
+from convbench.result import Block, Cell, Status
+from convbench.spec import ConvSpec
+from convbench.store import RunFolder
+
+BUDGET_GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is to be made; what it measures stands in its `RunInfo`."""
+
+    effort: Effort = Effort()
+    passes: int = 5
+    budget_s: float | None = None
+    timeout_s: float = 30.0
+    memory_limit_bytes: int = 4 * 2**30
+    image: Array | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    pass_index: int
+    passes: int
+    done: int
+    total: int
+    cell: Cell
+    blocks: tuple[Block, ...]
+    elapsed_s: float
+    remaining_s: float
+
+
+class Observer(Protocol):
+    """Whoever wants to watch a run."""
+
+    def progress(self, progress: Progress) -> None:
+        """Called after every cell."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Where a run's wall time went."""
+
+    wall_s: float
+    useful_s: float
+    """Inside samples, warm-up, planning and agreement."""
+    overhead_s: float
+    """What the sampling loop adds to one sample."""
+
+
+@final
+class Coordinator:
+    """Runs what is not yet in the folder's journal; may be interrupted at any moment and run again."""
+
+    def __init__(self, folder: RunFolder, launch: Launch, options: Options, observer: Observer) -> None:
+        self.folder = folder
+        self.launch = launch
+        self.options = options
+        self.observer = observer
+        self.cores = usable_cores()
+        self.budget = Budget(options.budget_s)
+        self.limits = Limits(self._timeout_s, options.memory_limit_bytes)
+        self.calls: dict[tuple[str, int], list[tuple[int, float]]] = {}
+        self.useful_s = 0.0
+        self.overhead_s = 0.0
+        for block in folder.blocks:
+            self._learn(block)
+
+    def run(self) -> Spent:
+        """Measure until nothing is open, the passes are made, or the budget is spent."""
+        with Cases(self.folder.info.seed, self.options.image) as cases:
+            for pass_index in range(self.options.passes):
+                work = self._work(pass_index)
+                if pass_index and not work and not self._measured_in(pass_index):
+                    break
+                self._pass(pass_index, work, cases)
+                if self.budget.spent:
+                    break
+            self.useful_s += cases.spent_s
+        return Spent(self.budget.elapsed_s, self.useful_s, self.overhead_s)
+
+    # --- what to do ---------------------------------------------------------------------------------
+
+    def _work(self, pass_index: int) -> list[tuple[Cell, tuple[str, ...]]]:
+        """The cells of this pass with their contenders, less those that the journal already holds whole."""
+        info, blocks = self.folder.info, self.folder.blocks
+        if pass_index == 0:
+            cheap_first = sorted(info.cells, key=lambda cell: (cell.spec.direct_flops, cell.spec.id))
+            wanted = [(cell, info.algorithms) for cell in cheap_first]
+        else:
+            cells = {cell.key: cell for cell in info.cells}
+            earlier = [block for block in blocks if block.pass_index < pass_index]
+            wanted = [(cells[key], tuple(names)) for key, names in still_open(info, earlier)]
+        done = {(block.cell, block.algorithm) for block in blocks if block.pass_index == pass_index}
+        return [(cell, names) for cell, names in wanted if not all((cell.key, name) in done for name in names)]
+
+    def _measured_in(self, pass_index: int) -> bool:
+        return any(block.pass_index == pass_index for block in self.folder.blocks)
+
+    def _pass(self, pass_index: int, work: Sequence[tuple[Cell, tuple[str, ...]]], cases: Cases) -> None:
+        with Workers(self.launch, self.cores, pass_index) as workers:
+            units = sum(len(names) for _, names in work)
+            for done, (cell, names) in enumerate(work, start=1):
+                if self.budget.spent:
+                    return
+                blocks = self._cell(cell, names, pass_index, workers, cases, self.budget.remaining_s / units)
+                units -= len(names)
+                self.folder.append(blocks)
+                for block in blocks:
+                    self._learn(block)
+                    self.useful_s += block.worker_s
+                remaining_s = self.budget.remaining_s
+                self.observer.progress(
+                    Progress(
+                        pass_index,
+                        self.options.passes,
+                        done,
+                        len(work),
+                        cell,
+                        tuple(blocks),
+                        self.budget.elapsed_s,
+                        remaining_s,
+                    )
+                )
+
+    # --- one cell -----------------------------------------------------------------------------------
+
+    def _cell(
+        self, cell: Cell, names: Iterable[str], pass_index: int, workers: Workers, cases: Cases, share_s: float
+    ) -> list[Block]:
+        """Measure the contenders of one cell; `share_s` of the budget is for each."""
+        order = random.Random(f"{self.folder.info.seed}/{pass_index}/{cell.key}")  # noqa: S311
+        effort = self.options.effort
+        case = cases.get(cell.spec)
+        benches: list[Bench] = []
+        blocks: list[Block] = []
+        for name in order.sample(list(names), k=len(list(names))):
+            if self.budget.spent:
+                break
+            too_long = self._too_long(name, cell)
+            if too_long:
+                blocks.append(_skipped(cell, name, pass_index, too_long))
+                continue
+            bench = Bench(cell, name, pass_index, workers.get(name, cell.threads), self.limits, workers.core(cell))
+            benches.append(bench)
+            model = bench.open(case.operands, cases.output)
+            if model is not None:
+                start = perf_counter()
+                bench.judge(cases.output, case.reference, model)
+                self.useful_s += perf_counter() - start
+            bench.warm_up(effort, share_s / 4)
+            if not bench.alive:
+                workers.drop(name, cell.threads)
+        self._rounds(benches, order)
+        for bench in benches:
+            bench.close()
+            if not bench.alive:
+                workers.drop(bench.algorithm, cell.threads)
+        if not self.overhead_s:
+            self.overhead_s = _loop_overhead_s(benches, self.limits)
+        return blocks + [bench.block() for bench in benches if not self._cut_short(bench)]
+
+    def _rounds(self, benches: Sequence[Bench], order: random.Random) -> None:
+        while open_benches := [bench for bench in benches if bench.wants_more]:
+            for bench in order.sample(open_benches, k=len(open_benches)):
+                if self.budget.spent:
+                    return
+                bench.sample(self.options.effort)
+
+    def _cut_short(self, bench: Bench) -> bool:
+        """Whether the budget's end, not the contender, is why there is nothing to record."""
+        ended = bench.status in (Status.PASSED, Status.TIMEOUT, Status.NOT_REACHED)
+        return self.budget.spent and not bench.samples_s and ended
+
+    # --- limits -------------------------------------------------------------------------------------
+
+    def _timeout_s(self) -> float:
+        return min(self.options.timeout_s, self.budget.remaining_s + BUDGET_GRACE_S)
+
+    def _too_long(self, name: str, cell: Cell) -> str:
+        """Why a contender is not worth starting in a cell: the call that its smaller cells predict."""
+        flops = cell.spec.direct_flops
+        smaller = [known for known in self.calls.get((name, cell.threads), []) if known[0] <= flops]
+        if not smaller:
+            return ""
+        known_flops, known_s = max(smaller)
+        predicted_s = known_s * flops / known_flops
+        limit_s = self.budget.longest_call_s(self.options.timeout_s)
+        if predicted_s <= limit_s:
+            return ""
+        cause = "half a percent of the budget" if limit_s < self.options.timeout_s else "the timeout"
+        return f"a call would take about {predicted_s:.2g} s (from its smaller cells), over {limit_s:.2g} s, {cause}"
+
+    def _learn(self, block: Block) -> None:
+        if block.status is Status.PASSED and block.samples_s:
+            spec_id, _, rest = block.cell.partition("@")
+            threads = int(rest.partition("t")[0])
+            flops = ConvSpec.parse(spec_id).direct_flops
+            self.calls.setdefault((block.algorithm, threads), []).append((flops, min(block.samples_s)))
+
+
+@final
+class Workers:
+    """The processes of one pass: a nursery for each thread count, a worker for each contender in it."""
+
+    def __init__(self, launch: Launch, cores: Sequence[int], pass_index: int) -> None:
+        self.launch = launch
+        self.cores = cores[pass_index % len(cores) :] + cores[: pass_index % len(cores)]
+        self.nurseries: dict[int, Nursery] = {}
+        self.workers: dict[tuple[str, int], Worker] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for nursery in self.nurseries.values():
+            nursery.close()
+
+    def get(self, algorithm: str, threads: int) -> Worker:
+        """The contender's worker, started if there is none."""
+        if threads not in self.nurseries:
+            self.nurseries[threads] = Nursery(self.launch, threads, self.cores[:threads])
+        if (algorithm, threads) not in self.workers:
+            self.workers[algorithm, threads] = self.nurseries[threads].fork(algorithm)
+        return self.workers[algorithm, threads]
+
+    def drop(self, algorithm: str, threads: int) -> None:
+        """Forget a worker that has died; the next cell gets a fresh one."""
+        self.workers.pop((algorithm, threads), None)
+
+    def core(self, cell: Cell) -> int | None:
+        """The core that all contenders of a single-threaded cell share in this pass."""
+        return self.cores[0] if cell.threads == 1 else None
+
+
+def _skipped(cell: Cell, name: str, pass_index: int, reason: str) -> Block:
+    return Block(cell=cell.key, algorithm=name, pass_index=pass_index, status=Status.NOT_REACHED, reason=reason)
+
+
+def _loop_overhead_s(benches: Sequence[Bench], limits: Limits) -> float:
+    for bench in benches:
+        if bench.alive and bench.status is Status.PASSED:
+            try:
+                reply = bench.worker.ask("overhead", limits.timeout_s(), limits.memory_bytes, batches=1001)
+            except WorkerFailedError:
+                continue
+            return float(reply["overhead_s"])
+    return 0.0

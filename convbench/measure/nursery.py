@@ -1,0 +1,82 @@
+"""A fresh process that imports the numeric libraries once, and forks a worker for each contender that asks.
+
+Fresh processes are what makes passes independent, but an import of NumPy, SciPy and Numba costs a second:
+paid once a pass and thread count here, not once a contender.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from convbench.algorithm import ConvAlgorithm
+from convbench.measure.worker import serve
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main() -> None:
+    """Serve fork requests on the control socket until the coordinator hangs up."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--control", type=int, required=True, help="file descriptor of the control socket")
+    parser.add_argument("--loader", required=True, help="module:function that gives the algorithms")
+    parser.add_argument("--plugin", type=Path, action="append", default=[])
+    options = parser.parse_args()
+
+    _die_with_parent()
+    module, _, function = options.loader.partition(":")
+    algorithms = getattr(importlib.import_module(module), function)(options.plugin)
+    control = socket.socket(fileno=options.control)
+    control.send(json.dumps({"ready": sorted(algorithms)}).encode())
+    _serve_forks(control, algorithms)
+
+
+def _serve_forks(control: socket.socket, algorithms: Mapping[str, ConvAlgorithm]) -> None:
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
+        if not message:
+            return
+        request = json.loads(message)
+        if request["do"] == "fork":
+            pid = _fork(control, descriptors[0], algorithms[request["algorithm"]])
+            os.close(descriptors[0])
+            reply = {"pid": pid}
+        else:
+            _, status = os.waitpid(request["pid"], 0)
+            reply = {"exit": os.waitstatus_to_exitcode(status)}
+        control.send(json.dumps(reply).encode())
+
+
+def _fork(control: socket.socket, descriptor: int, algorithm: ConvAlgorithm) -> int:
+    with warnings.catch_warnings():
+        # BLAS has threads already, and its own fork handlers restart them in the child.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _die_with_parent()
+        control.close()
+        serve(socket.socket(fileno=descriptor), algorithm)
+    finally:
+        os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """However the parent dies, kill -9 included, this process goes too, even out of an endless loop."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""The process in which one contender runs: it answers one request at a time over a socket.
+
+Requests and replies are JSON lines: {"do": "sample", "batch": 8} -> {"ok": {…}} or {"failed": …, "reason": …}.
+Arrays travel as files, so that a wild write in here cannot reach the coordinator's memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import socket
+import traceback
+from collections.abc import Callable
+from itertools import repeat
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, TypeVar, final
+
+import numpy as np
+
+from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, PreparedConv, Resources, Unsupported
+from convbench.result import Status
+from convbench.spec import ConvSpec
+
+Reply = dict[str, Any]
+T = TypeVar("T")
+
+
+def serve(connection: socket.socket, algorithm: ConvAlgorithm) -> None:
+    """Answer requests until the coordinator hangs up."""
+    contender = Contender(algorithm)
+    gc.disable()  # a collection inside a sample would be timed
+    with connection.makefile("rwb") as stream:
+        for line in stream:
+            request = json.loads(line)
+            reply = answer(contender, request.pop("do"), request)
+            stream.write(json.dumps(reply).encode() + b"\n")
+            stream.flush()
+            gc.collect(0)
+
+
+def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Reply:
+    """The reply to one request; whatever the algorithm raises becomes a failure with its reason."""
+    start = perf_counter_ns()
+    try:
+        result = getattr(contender, action)(**arguments)
+    except MemoryError as error:
+        return {"failed": Status.OUT_OF_MEMORY, "reason": str(error) or "the allocation failed"}
+    except Exception as error:
+        return {"failed": Status.CRASHED, "reason": f"{action}: {type(error).__name__}: {_place(error)}"}
+    if isinstance(result, Unsupported):
+        return {"failed": Status.UNSUPPORTED, "reason": result.reason}
+    return {"ok": {**result, "spent_s": (perf_counter_ns() - start) * 1e-9}}
+
+
+@final
+class Contender:
+    """An algorithm and, between `plan` and `close`, one cell's plan, filter and arrays."""
+
+    spec: ConvSpec
+    bound_plan: ConvPlan | None
+    prepared: PreparedConv | None
+    bound: Array
+    x: Array
+    y: Array
+
+    def __init__(self, algorithm: ConvAlgorithm) -> None:
+        self.algorithm = algorithm
+        self.close()
+
+    def plan(self, spec: str, threads: int, memory_limit_bytes: int) -> Reply | Unsupported:
+        """Ask whether the spec is supported, and plan it; `plan_s` holds compilation too."""
+        self.spec = ConvSpec.parse(spec)
+        _reset_peak()
+        unsupported = self.algorithm.supports(self.spec)
+        if unsupported is not None:
+            return unsupported
+        resources = Resources(threads=threads, memory_limit_bytes=memory_limit_bytes)
+        self.bound_plan, plan_s = _timed(lambda: self.algorithm.plan(self.spec, resources))
+        resources.reserve(self.bound_plan.workspace_bytes)
+        return {"plan_s": plan_s, "workspace_bytes": self.bound_plan.workspace_bytes}
+
+    def prepare(self, prepared_path: str) -> Reply | Unsupported:
+        """Bind the filter (dy in backward_weights)."""
+        assert self.bound_plan is not None
+        plan, self.bound = self.bound_plan, np.array(np.load(prepared_path))
+        prepared, prepare_s = _timed(lambda: plan.prepare(self.bound))
+        if isinstance(prepared, Unsupported):
+            return prepared
+        self.prepared = prepared
+        return {"prepare_s": prepare_s, "workspace_bytes": plan.workspace_bytes}
+
+    def verify(self, input_path: str, output_path: str) -> Reply:
+        """Execute once into a poisoned output, and leave that for the coordinator to judge."""
+        assert self.prepared is not None
+        prepared, self.x = self.prepared, np.array(np.load(input_path))
+        before = self.x.tobytes() if self.x.nbytes <= 2**20 else None
+        self.y = np.full(self.spec.output_shape, np.nan, self.spec.dtype)
+        _, execute_s = _timed(lambda: prepared.execute(self.x, self.y))
+        np.save(output_path, self.y)
+        model = self.algorithm.error_model(self.spec)
+        return {
+            "execute_s": execute_s,
+            "norm": model.norm,
+            "bound": model.bound,
+            "source": model.source,
+            "input_changed": before is not None and before != self.x.tobytes(),
+        }
+
+    def warm_up(self, limit_s: float) -> Reply:
+        """Execute until two windows of three calls agree within 5 % (as pyperf accepts a warm-up), or `limit_s`."""
+        assert self.prepared is not None
+        calls: list[float] = []
+        spent = 0.0
+        while spent < limit_s:
+            calls.append(_batch_s(self.prepared, self.x, self.y, 1))
+            spent += calls[-1]
+            if len(calls) >= 6:
+                last, previous = np.median(calls[-3:]), np.median(calls[-6:-3])
+                if abs(last - previous) <= 0.05 * previous:
+                    break
+        return {"calls_s": calls}
+
+    def sample(self, batch: int, rewarm: bool) -> Reply:
+        """Time one batch, after one untimed call that brings the operands back into the caches."""
+        assert self.prepared is not None
+        if rewarm:
+            self.prepared.execute(self.x, self.y)
+        return {"batch_s": _batch_s(self.prepared, self.x, self.y, batch)}
+
+    def overhead(self, batches: int) -> Reply:
+        """What the sampling loop itself costs: the median of batches of one call that does nothing."""
+        nothing = _Nothing()
+        empty = np.empty(0)
+        return {"overhead_s": float(np.median([_batch_s(nothing, empty, empty, 1) for _ in range(batches)]))}
+
+    def close(self) -> Reply:
+        """Drop the cell's arrays; the peak of resident memory since `plan`."""
+        self.spec = ConvSpec(h=1, w=1, r=1, s=1)
+        self.bound_plan = None
+        self.prepared = None
+        self.bound = self.x = self.y = np.empty(0)
+        gc.collect()
+        return {"peak_rss_bytes": _peak_bytes()}
+
+
+@final
+class _Nothing(PreparedConv):
+    def execute(self, x: Array, y: Array) -> None:
+        pass
+
+
+def _batch_s(prepared: PreparedConv, x: Array, y: Array, batch: int) -> float:
+    execute = prepared.execute
+    start = perf_counter_ns()
+    for _ in repeat(None, batch):
+        execute(x, y)
+    return (perf_counter_ns() - start) * 1e-9
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    start = perf_counter_ns()
+    result = work()
+    return result, (perf_counter_ns() - start) * 1e-9
+
+
+def _place(error: Exception) -> str:
+    """The error's text and the innermost line, on one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return " ".join(str(error).split())[:300] + place
+
+
+def _reset_peak() -> None:
+    """Make VmHWM start again from what is resident now, where the system lets us."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_bytes() -> int | None:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return int(line.split()[1]) * 1024 if line else None

@@ -1,0 +1,169 @@
+"""The coordinator's handles on its worker processes: start, ask, watch, kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final, final
+
+from convbench.errors import ConvbenchError
+from convbench.machine import THREAD_VARIABLES
+from convbench.result import Status
+
+POLL_S: Final = 0.05
+START_LIMIT_S: Final = 120.0
+
+
+class WorkerFailedError(Exception):
+    """A contender failed in its cell; `alive` says whether its worker can serve the next one."""
+
+    def __init__(self, status: Status, reason: str, *, alive: bool) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+        self.alive = alive
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start a nursery: where the algorithms come from."""
+
+    loader: str
+    plugins: tuple[Path, ...] = ()
+
+
+@final
+class Nursery:
+    """One fresh process at a number of threads, on given cores; workers are forked from it."""
+
+    def __init__(self, launch: Launch, threads: int, cores: Sequence[int]) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "convbench.measure.nursery"]
+        command += [f"--control={theirs.fileno()}", f"--loader={launch.loader}"]
+        command += [f"--plugin={path}" for path in launch.plugins]
+        environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE", **dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        self.process = subprocess.Popen(  # noqa: S603
+            command,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the coordinator, which then ends the workers in order
+        )
+        theirs.close()
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self.process.pid, cores)
+        self._receive(START_LIMIT_S)
+
+    def fork(self, algorithm: str) -> Worker:
+        """A new worker for one contender."""
+        ours, theirs = socket.socketpair()
+        socket.send_fds(self.control, [json.dumps({"do": "fork", "algorithm": algorithm}).encode()], [theirs.fileno()])
+        theirs.close()
+        return Worker(self, int(self._receive(START_LIMIT_S)["pid"]), ours)
+
+    def exit_code(self, pid: int) -> int:
+        """How a dead worker ended: minus the signal's number if one killed it."""
+        self.control.send(json.dumps({"do": "wait", "pid": pid}).encode())
+        return int(self._receive(START_LIMIT_S)["exit"])
+
+    def close(self) -> None:
+        """End the nursery and, with it, all of its workers."""
+        self.process.kill()
+        self.process.wait()
+        self.control.close()
+
+    def _receive(self, limit_s: float) -> dict[str, Any]:
+        self.control.settimeout(limit_s)
+        try:
+            message = self.control.recv(65536)
+        except TimeoutError:
+            message = b""
+        if not message:
+            raise ConvbenchError("the worker process could not be started; try: python -m convbench.measure.nursery -h")
+        reply: dict[str, Any] = json.loads(message)
+        return reply
+
+
+@final
+class Worker:
+    """One contender's process. Anything that goes wrong in it ends as a `WorkerFailedError` here."""
+
+    def __init__(self, nursery: Nursery, pid: int, connection: socket.socket) -> None:
+        self.nursery = nursery
+        self.pid = pid
+        self.connection = connection
+        self.pending = b""
+
+    def ask(self, action: str, timeout_s: float, memory_limit_bytes: int, **arguments: object) -> dict[str, Any]:
+        """Send one request and wait for its reply, watching the clock and the worker's memory.
+
+        Raises `WorkerFailedError`; where `alive` is false the worker has been killed.
+        """
+        try:
+            self.connection.sendall(json.dumps({"do": action, **arguments}).encode() + b"\n")
+        except OSError:
+            raise self._died(action) from None
+        deadline = monotonic() + timeout_s
+        while b"\n" not in self.pending:
+            ready, _, _ = select.select([self.connection], [], [], min(POLL_S, max(0.0, deadline - monotonic())))
+            if ready:
+                self._read(action)
+            elif monotonic() >= deadline:
+                self.kill()
+                raise WorkerFailedError(Status.TIMEOUT, f"{action} took longer than {timeout_s:.3g} s", alive=False)
+            elif (resident := self._resident_bytes()) > memory_limit_bytes:
+                self.kill()
+                shown = f"{action} reached {resident / 2**20:,.0f} MiB, the limit is {memory_limit_bytes / 2**20:,.0f}"
+                raise WorkerFailedError(Status.OUT_OF_MEMORY, shown, alive=False)
+        line, _, self.pending = self.pending.partition(b"\n")
+        reply = json.loads(line)
+        if "failed" in reply:
+            raise WorkerFailedError(Status(reply["failed"]), reply["reason"], alive=True)
+        result: dict[str, Any] = reply["ok"]
+        return result
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing, and reap it."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            self.nursery.exit_code(self.pid)
+        except (OSError, ConvbenchError):
+            pass  # it has gone already, perhaps with its nursery
+        self.connection.close()
+
+    def _read(self, action: str) -> None:
+        try:
+            received = self.connection.recv(1 << 16)
+        except OSError:
+            received = b""
+        if not received:
+            raise self._died(action)
+        self.pending += received
+
+    def _died(self, action: str) -> WorkerFailedError:
+        self.connection.close()
+        try:
+            os.kill(self.pid, signal.SIGKILL)  # it may have closed its socket and live on; to the dead it does nothing
+            code = self.nursery.exit_code(self.pid)
+        except (OSError, ConvbenchError):
+            return WorkerFailedError(Status.CRASHED, f"{action}: the worker process is gone", alive=False)
+        ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+        return WorkerFailedError(Status.CRASHED, f"{action}: {ended}", alive=False)
+
+    def _resident_bytes(self) -> int:
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")

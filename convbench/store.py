@@ -1,0 +1,147 @@
+"""A run's folder: `run.json`, and the journal `samples.jsonl` that nothing can tear.
+
+Schema history
+    1   the first
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from convbench.errors import RunFolderError
+from convbench.result import Block, RunInfo
+
+SCHEMA_VERSION: Final = 1
+INFO: Final = "run.json"
+JOURNAL: Final = "samples.jsonl"
+
+
+class RunFolder:
+    """One run on disk. Blocks are appended and flushed; a later block of the same pass supersedes an earlier one."""
+
+    def __init__(self, path: Path, info: RunInfo, blocks: list[Block]) -> None:
+        self.path = path
+        self.info = info
+        self._blocks = {_identity(block): block for block in blocks}
+
+    @staticmethod
+    def create(out: Path, info: RunInfo) -> RunFolder:
+        """A new folder `<out>/<suite>-<UTC time>/`. Raises `RunFolderError` where it cannot be written."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        for attempt in range(100):
+            path = out / f"{info.suite_name}-{stamp}{f'-{attempt}' if attempt else ''}"
+            try:
+                path.mkdir(parents=True)
+                break
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise RunFolderError(f"{path}: cannot be created: {error.strerror}") from error
+        folder = RunFolder(path, info, [])
+        folder.update(info)
+        return folder
+
+    @staticmethod
+    def open(path: Path) -> RunFolder:
+        """A run that stands on disk; a torn last line of its journal is dropped.
+
+        Raises `RunFolderError` where `path` is no run's folder, or was written by a newer convbench.
+        """
+        try:
+            stored = json.loads((path / INFO).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RunFolderError(f"{path}: not a run's folder (no readable {INFO}: {error.strerror})") from error
+        except ValueError as error:
+            raise RunFolderError(f"{path / INFO}: not JSON: {error}") from error
+        try:
+            info = RunInfo.model_validate(_migrated(stored, path))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise RunFolderError(f"{path / INFO}: {place}: {first['msg']}") from error
+        return RunFolder(path, info, list(_read_journal(path / JOURNAL)))
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Every block, in the order in which it was first measured."""
+        return list(self._blocks.values())
+
+    def append(self, blocks: Iterable[Block]) -> None:
+        """Add blocks to the journal in one write, flushed to the system before this returns."""
+        added = list(blocks)
+        text = b"".join(_line(block) for block in added)
+        try:
+            with (self.path / JOURNAL).open("ab") as journal:
+                journal.write(text)
+        except OSError as error:
+            raise RunFolderError(f"{self.path / JOURNAL}: cannot be written: {error.strerror}") from error
+        self._blocks.update({_identity(block): block for block in added})
+
+    def update(self, info: RunInfo) -> None:
+        """Replace `run.json`, as a whole or not at all."""
+        target = self.path / INFO
+        draft = target.with_suffix(".tmp")
+        try:
+            draft.write_text(info.model_dump_json(indent=1), encoding="utf-8")
+            os.replace(draft, target)
+        except OSError as error:
+            raise RunFolderError(f"{target}: cannot be written: {error.strerror}") from error
+        self.info = info
+
+    def mend(self) -> None:
+        """Cut a torn last line off the journal, so that appending starts on a line of its own."""
+        journal = self.path / JOURNAL
+        if journal.exists():
+            text = journal.read_bytes()
+            whole = text.rfind(b"\n") + 1
+            if whole < len(text):
+                with journal.open("r+b") as stream:
+                    stream.truncate(whole)
+
+
+def _identity(block: Block) -> tuple[int, str, str]:
+    return block.pass_index, block.cell, block.algorithm
+
+
+def _line(block: Block) -> bytes:
+    """JSON with a checksum of itself as the last key."""
+    body = block.model_dump_json().encode()
+    return body[:-1] + b',"crc32":%d}\n' % zlib.crc32(body)
+
+
+def _read_journal(path: Path) -> Iterable[Block]:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be read: {error.strerror}") from error
+    *lines, torn = text.split(b"\n")
+    del torn  # what follows the last newline: empty, or the line that a crash cut short
+    for number, line in enumerate(lines, start=1):
+        body, _, checksum = line.rpartition(b',"crc32":')
+        body += b"}"
+        if checksum != b"%d}" % zlib.crc32(body):
+            raise RunFolderError(f"{path}:{number}: the line is damaged (its checksum differs); delete it to go on")
+        try:
+            yield Block.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RunFolderError(f"{path}:{number}: {first['loc'][0]}: {first['msg']}") from error
+
+
+def _migrated(stored: Any, path: Path) -> Any:
+    version = stored.get("schema_version") if isinstance(stored, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RunFolderError(
+            f"{path / INFO}: schema version {version!r} is unknown; this convbench reads version {SCHEMA_VERSION}"
+        )
+    return stored
