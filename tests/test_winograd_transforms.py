@@ -40,7 +40,7 @@ def test_f_2_3_is_the_matrices_of_lavin_and_gray_up_to_two_signs() -> None:
     """The paper moves the sign of point 0 from G to B, and that of ∞ from B to A."""
     ours = transforms(2, 3)
     assert signed(transposed(ours.B), [-1, 1, 1, -1]) == matrix("1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1")
-    assert signed(ours.G, [-1, 1, 1, 1]) == matrix("2 0 0; 1 1 1; 1 -1 1; 0 0 2", F(1, 2))
+    assert signed(ours.G, [-1, 1, 1, 1]) == matrix("2 0 0; 1 1 1; 1 -1 1; 0 0 2", Fraction(1, 2))
     assert signed(ours.A, [1, 1, 1, -1]) == transposed(matrix("1 1 1 0; 0 1 -1 -1"))
 
 

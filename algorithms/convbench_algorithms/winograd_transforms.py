@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
-POINTS: Final = tuple(Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "4", "-4", "1/4", "-1/4"))
-"""Finite points in the order of use: small powers of two, whose multiplications are exact, in pairs ±p."""
+POINTS: Final = tuple(Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/4", "-3/4", "4/3", "-4/3"))
+"""Finite points in the order of use: pairs ±p, exact in binary for as long as may be; up to α = 10 no other pairs of
+small fractions were found that amplify much less (`amplification`; ±4 in the place of ±3/4: 2.3 times more)."""
 
 
 @dataclass(frozen=True)
