@@ -1,1 +1,30 @@
-"""convbench: which convolution algorithm is fastest here, is it right, and did my last commit slow it down."""
+"""convbench: which convolution algorithm is fastest here, is it right, and did my last commit slow it down.
+
+import convbench as cb
+y = cb.conv2d(x, w, padding=1)
+conv = cb.prepare(cb.ConvSpec(c=64, h=56, w=56, k=64, r=3, s=3, padding=1), w, algorithm="winograd_f4")
+cb.algorithms()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convbench.api import Convolution, algorithms, conv2d, prepare
+    from convbench.spec import ConvSpec
+
+__all__ = ["ConvSpec", "Convolution", "algorithms", "conv2d", "prepare"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: a worker process, or `convbench --help`, must not pay for all of it."""
+    if name == "ConvSpec":
+        from convbench.spec import ConvSpec
+
+        return ConvSpec
+    if name in __all__:
+        from convbench import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'convbench' has no attribute '{name}'")

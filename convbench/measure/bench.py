@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -139,7 +139,7 @@ class Bench:
             worker_s=self.spent_s,
         )
 
-    def _ask(self, action: str, **arguments: object) -> dict[str, float]:
+    def _ask(self, action: str, **arguments: object) -> dict[str, Any]:
         reply = self.worker.ask(action, self.limits.timeout_s(), self.limits.memory_bytes, **arguments)
         self.spent_s += reply.pop("spent_s")
         return reply

@@ -60,7 +60,7 @@ class Cases:
             operands=(self._save("prepared", made.prepared), self._save("input", made.input)),
             reference=reference(spec, made.prepared, made.input, seed=self.seed),
         )
-        size = made.prepared.nbytes + made.input.nbytes + case.reference.nbytes
+        size = made.prepared.nbytes + made.input.nbytes + case.reference.values.nbytes
         self._make_room(size)
         self._kept[spec] = case, size
         self.spent_s += perf_counter() - start

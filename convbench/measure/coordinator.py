@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol, final
 
@@ -31,7 +31,7 @@ BUDGET_GRACE_S = 3.0
 class Options:
     """How a run is to be made; what it measures stands in its `RunInfo`."""
 
-    effort: Effort = Effort()
+    effort: Effort = field(default_factory=Effort)
     passes: int = 5
     budget_s: float | None = None
     timeout_s: float = 30.0
@@ -228,7 +228,8 @@ class Workers:
 
     def __init__(self, launch: Launch, cores: Sequence[int], pass_index: int) -> None:
         self.launch = launch
-        self.cores = cores[pass_index % len(cores) :] + cores[: pass_index % len(cores)]
+        first = pass_index % len(cores)
+        self.cores = (*cores[first:], *cores[:first])
         self.nurseries: dict[int, Nursery] = {}
         self.workers: dict[tuple[str, int], Worker] = {}
 

@@ -76,9 +76,9 @@ class Contender:
         if unsupported is not None:
             return unsupported
         resources = Resources(threads=threads, memory_limit_bytes=memory_limit_bytes)
-        self.bound_plan, plan_s = _timed(lambda: self.algorithm.plan(self.spec, resources))
-        resources.reserve(self.bound_plan.workspace_bytes)
-        return {"plan_s": plan_s, "workspace_bytes": self.bound_plan.workspace_bytes}
+        plan, plan_s = _timed(lambda: self.algorithm.plan(self.spec, resources))
+        self.bound_plan = plan
+        return {"plan_s": plan_s, "workspace_bytes": resources.reserve(plan.workspace_bytes)}
 
     def prepare(self, prepared_path: str) -> Reply | Unsupported:
         """Bind the filter (dy in backward_weights)."""
