@@ -1,3 +1,6 @@
 """The built-in contenders, as `module:Class`. To add one: its file here, and its line below."""
 
-BUILTIN: tuple[str, ...] = ("convbench_algorithms.naive:Naive",)
+BUILTIN: tuple[str, ...] = (
+    "convbench_algorithms.naive:Naive",
+    "convbench_algorithms.direct:Direct",
+)
