@@ -1,0 +1,106 @@
+"""Which cells' answers are still open after a pass: where the next pass should spend its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from convbench.analysis.contenders import Contenders, contenders, ranked
+from convbench.analysis.crossovers import Crossed, Crossover, OneSided, Unresolved, crossovers
+from convbench.analysis.statistics import paired_ratio
+from convbench.analysis.winners import HOPELESS, Winner, winner
+from convbench.result import Block, Cell, RunInfo
+
+LEAST_PASSES: Final = 5
+"""Passes that every leader gets: Student's t is 12.7 with two, 2.8 with five."""
+
+CROSSOVER_TARGET: Final = 0.05
+"""A crossover is placed when its interval is ±5 %."""
+
+MARGIN_TARGET: Final = 0.02
+"""A margin is known when its interval is ±2 %."""
+
+TIE_TARGET: Final = 0.01
+"""A tie is settled when its interval is ±1 %: whoever is ahead is ahead by less than that matters."""
+
+
+def still_open(info: RunInfo, blocks: Sequence[Block]) -> list[tuple[str, tuple[str, ...]]]:
+    """(cell key, the algorithms worth another pass), most open first; empty when all is answered.
+
+    Open are: cells beside a crossover that is not placed to ±5 %; cells whose two leaders are not told
+    apart (and not yet tied to ±1 %), or whose margin is not known to ±2 %; and leaders with fewer than
+    five passes. Contenders more than 3 times behind the leader are left out, unless a crossover near
+    the cell needs them. Openness is how many times wider than its target an interval is.
+    """
+    merged = contenders(info, blocks)
+    openness: dict[str, float] = {}
+    algorithms: dict[str, set[str]] = {}
+    for cell in info.cells:
+        best = winner(cell, merged, info)
+        if best is None:
+            continue
+        urgency = _leader_openness(best, merged)
+        if urgency > 0:
+            openness[cell.key] = urgency
+            algorithms[cell.key] = set(_in_the_race(cell, best, merged, info))
+    for crossover in crossovers(info, blocks):
+        for cell, urgency in _crossover_openness(crossover):
+            openness[cell.key] = max(openness.get(cell.key, 0.0), urgency)
+            algorithms.setdefault(cell.key, set()).update((crossover.curve.crossing.start, crossover.curve.crossing.to))
+    order = sorted(openness, key=lambda key: -openness[key])  # stable: the suite's order among equals
+    return [(key, tuple(name for name in info.algorithms if name in algorithms[key])) for key in order]
+
+
+def _leader_openness(best: Winner, merged: Contenders) -> float:
+    leader = merged[best.cell.key, best.algorithm]
+    rivals = [name for name in (*best.tied, best.runner_up) if name not in (None, best.algorithm)]
+    urgencies = [LEAST_PASSES / best.time.passes] if best.time.passes < LEAST_PASSES else [0.0]
+    for name in rivals:
+        ratio = paired_ratio(merged[best.cell.key, name].blocks, leader.blocks) if name else None
+        if ratio is None or not ratio.has_interval:
+            hopeless = ratio is not None and ratio.value > HOPELESS
+            urgencies.append(0.0 if hopeless else float(LEAST_PASSES))
+            continue
+        if ratio.value > HOPELESS:
+            continue
+        target = TIE_TARGET if ratio.contains(1.0) else MARGIN_TARGET
+        # A leader that is ahead is known even where its margin is not: it waits behind what is undecided.
+        weight = 1.0 if ratio.contains(1.0) else 0.25
+        urgencies.append(weight * ratio.half_width / target if ratio.half_width > target else 0.0)
+    return max(urgencies)
+
+
+def _in_the_race(cell: Cell, best: Winner, merged: Contenders, info: RunInfo) -> list[str]:
+    return [
+        one.algorithm
+        for one in ranked(cell, merged, info)
+        if one.time is not None and one.time.value <= HOPELESS * best.time.value
+    ]
+
+
+def _crossover_openness(crossover: Crossover) -> list[tuple[Cell, float]]:
+    """The cells that bracket an unplaced crossover, or an undecided end of the range."""
+    curve, outcome = crossover.curve, crossover.outcome
+    match outcome:
+        case Crossed(low=low, high=high):
+            half_width = math.expm1((math.log(high) - math.log(low)) / 2) if low > 0 else high - low
+            if half_width <= CROSSOVER_TARGET:
+                return []
+            spans, urgency = [(low, high)], half_width / CROSSOVER_TARGET
+        case Unresolved(estimate=None) | OneSided(estimate=None):
+            spans, urgency = list(curve.undecided), float(LEAST_PASSES)
+        case Unresolved(estimate=float(estimate)) | OneSided(estimate=float(estimate)):
+            spans, urgency = [(estimate, estimate), *curve.undecided], 2.0 * LEAST_PASSES
+        case _:
+            return []
+    values = [point.axis_value for point in curve.points]
+    chosen: set[int] = set()
+    for low, high in spans:
+        below = max((i for i, value in enumerate(values) if value <= low), default=0)
+        above = min((i for i, value in enumerate(values) if value >= high), default=len(values) - 1)
+        chosen.update(range(below, above + 1))
+    points = [curve.points[index] for index in sorted(chosen)]
+    # Where a ratio is known to ±1 % and still undecided, the two are equal there: no pass will change that.
+    unknown = [p for p in points if p.ratio.half_width > TIE_TARGET or p.ratio.passes < LEAST_PASSES]
+    return [(point.cell, urgency) for point in unknown]

@@ -1,0 +1,65 @@
+"""Numbers as people read them: seconds, bytes, factors, and ranges whose ends stay apart."""
+
+from __future__ import annotations
+
+import math
+
+
+def seconds(value: float | None) -> str:
+    """Three significant digits with a fitting unit: `1.23 ms`."""
+    if value is None:
+        return "–"
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if value >= size * 0.9995:
+            return f"{significant(value / size)} {unit}"
+    return f"{significant(value / 1e-9)} ns"
+
+
+def memory(value: float | None) -> str:
+    """Bytes in binary units: `12.5 MiB`."""
+    if value is None:
+        return "–"
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value >= size:
+            return f"{significant(value / size)} {unit}"
+    return f"{value:.0f} B"
+
+
+def factor(value: float) -> str:
+    """A ratio: `1.04×`, `12.3×`, `140×`."""
+    return f"{value:.2f}×" if value < 10 else f"{significant(value)}×"
+
+
+def percent(share: float) -> str:
+    """A share: `3.1 %`, `64 %`."""
+    return f"{share:.1%}".replace("%", " %") if share < 0.0995 else f"{share:.0%}".replace("%", " %")
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`digits` significant digits without an exponent, and whole numbers in full: 1.20, 12.3, 4567."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value) * (1 + 10.0**-digits / 2))))
+    return f"{value:.{decimals}f}"
+
+
+def number(value: float) -> str:
+    """An axis value: 23, 4.2, 0.5; at most two significant digits behind the point are worth reading."""
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 10 else f"{value:.2g}"
+
+
+def number_range(low: float, high: float) -> str:
+    """`21–26`, with as many decimals as keep the two ends apart."""
+    texts = number(low), number(high)
+    if texts[0] != texts[1]:
+        return f"{texts[0]}–{texts[1]}"
+    for decimals in (1, 2):
+        low_text, high_text = f"{low:.{decimals}f}", f"{high:.{decimals}f}"
+        if low_text != high_text:
+            return f"{low_text}–{high_text}"
+    return f"{low:.2f} ± 0.01"
+
+
+def plural(count: int, word: str, many: str = "") -> str:
+    """`1 pass`, `5 passes`."""
+    return f"{count} {word if count == 1 else many or word + 's'}"

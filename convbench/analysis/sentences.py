@@ -1,0 +1,91 @@
+"""Answers as one sentence each, to be quoted as they stand."""
+
+from __future__ import annotations
+
+from convbench.analysis.crossovers import Crossed, Crossover, Curve, NotEnoughData, OneSided, Unresolved
+from convbench.analysis.quantities import factor, number, number_range, plural
+from convbench.analysis.statistics import Estimate
+from convbench.analysis.winners import Winner
+from convbench.result import AxisValue, Cell
+
+
+def crossover_sentence(crossover: Crossover) -> str:
+    """`1 thread, image 512: fft overtakes direct at kernel 23 (95 %: 21–26)`."""
+    return f"{where(crossover.curve)}: {finding(crossover)}{_gaps(crossover.curve)}"
+
+
+def where(curve: Curve) -> str:
+    """The group that a curve belongs to: `1 thread, image 512`."""
+    return place(curve.threads, curve.device, curve.fixed)
+
+
+def place(threads: int, device: str, fixed: tuple[tuple[str, AxisValue], ...]) -> str:
+    """Threads (or the device) and the coordinates that do not change."""
+    machine = plural(threads, "thread") if device == "cpu" else device
+    return ", ".join([machine, *(f"{name} {value}" for name, value in fixed)])
+
+
+def cell_name(cell: Cell) -> str:
+    """How a cell is called: its name in the suite, its coordinates, or its spec."""
+    if cell.name:
+        return cell.name
+    return ", ".join(f"{name} {value}" for name, value in cell.axes.items()) or cell.spec.id
+
+
+def finding(crossover: Crossover) -> str:
+    """What was found, without where."""
+    curve, outcome = crossover.curve, crossover.outcome
+    axis, start, to = curve.crossing.axis, curve.crossing.start, curve.crossing.to
+    match outcome:
+        case Crossed():
+            more = f"; the first of {outcome.count} crossings" if outcome.count > 1 else ""
+            span = number_range(outcome.low, outcome.high)
+            return (
+                f"{outcome.overtaker} overtakes {outcome.overtaken} at {axis} {number(outcome.value)} "
+                f"(95 %: {span}){more}"
+            )
+        case OneSided():
+            text = f"{outcome.faster} is faster than {outcome.slower} from {axis} {number(outcome.first)} to "
+            text += number(outcome.last)
+            doubt = [span for span in curve.undecided if span[1] <= outcome.first or span[0] >= outcome.last]
+            if doubt:
+                text += f"; from {' and '.join(f'{number(low)} to {number(high)}' for low, high in doubt)} "
+                text += "the data cannot tell"
+            return text
+        case Unresolved():
+            ends = f"{axis} {number(curve.points[0].axis_value)} to {number(curve.points[-1].axis_value)}"
+            if outcome.estimate is not None:
+                other = start if outcome.overtaker == to else to
+                guess = f"the estimate is that {outcome.overtaker} overtakes {other} at "
+                return f"unresolved: {outcome.why}; {guess}{axis} {number(outcome.estimate)}"
+            if outcome.overtaker is not None:
+                return f"unresolved: {outcome.why}; in it {outcome.overtaker} was faster from {ends}"
+            return f"unresolved: {start} and {to} cannot be told apart from {ends}"
+        case NotEnoughData():
+            return f"{start} against {to}: not enough data, {outcome.why}"
+
+
+def _gaps(curve: Curve) -> str:
+    if not curve.missing:
+        return ""
+    by_reason: dict[str, list[str]] = {}
+    for value, reason in curve.missing:
+        by_reason.setdefault(reason, []).append(number(value))
+    gaps = "; ".join(f"{', '.join(values)} ({reason})" for reason, values in by_reason.items())
+    return f"; without {curve.crossing.axis} {gaps}"
+
+
+def winner_sentence(winner: Winner) -> str:
+    """`direct, 1.42× (1.40–1.45) faster than fft`."""
+    if winner.is_tie and not winner.is_provisional:
+        return f"tie: {', '.join(winner.tied)}"
+    if winner.runner_up is None or winner.margin is None:
+        return f"{winner.algorithm}, alone"
+    return f"{winner.algorithm}, {factor_with_interval(winner.margin)} faster than {winner.runner_up}"
+
+
+def factor_with_interval(ratio: Estimate) -> str:
+    """`1.42× (1.40–1.45)`, or `1.42× (one pass)`."""
+    if ratio.low is None or ratio.high is None:
+        return f"{factor(ratio.value)} (one pass)"
+    return f"{factor(ratio.value)} ({factor(ratio.low)[:-1]}–{factor(ratio.high)[:-1]})"

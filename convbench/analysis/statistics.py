@@ -1,0 +1,150 @@
+"""Estimates from passes: a contender's time in a cell, and the ratio of two contenders.
+
+A block holds the samples of one process. They share its memory layout, its core and its moment, so
+they are not independent: a process's median moves by more from process to process than its samples
+spread. The unit of evidence here is therefore the *pass* (a fresh process), never the sample. Each
+pass gives one number, and Student's t over n passes with n − 1 degrees of freedom gives the interval.
+One pass gives no interval at all.
+
+Times are positive and their disturbances multiply, so all of it happens on logarithms: the estimate
+is the geometric mean of the pass medians, and a ratio's interval is symmetric in a/b and b/a.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from scipy import stats
+
+from convbench.result import Block, Status
+
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A positive quantity with its 95 % interval; `low` and `high` are None where passes are too few.
+
+    `spread` is the range from the first to the last quartile of the samples within one block, given
+    only where there is no interval. It says how steady one process was, not how sure the estimate is.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    passes: int
+    samples: int
+    spread: tuple[float, float] | None = None
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether two passes or more stand behind it."""
+        return self.low is not None
+
+    def contains(self, value: float) -> bool | None:
+        """Whether the interval contains `value`; None without an interval."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low <= value <= self.high
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval's relative width: 0.02 is ±2 %; infinite without an interval."""
+        if self.low is None or self.high is None:
+            return math.inf
+        return math.expm1((math.log(self.high) - math.log(self.low)) / 2)
+
+    def inverse(self) -> Estimate:
+        """The estimate of 1/value."""
+        low = None if self.high is None else 1 / self.high
+        high = None if self.low is None else 1 / self.low
+        return Estimate(1 / self.value, low, high, self.passes, self.samples)
+
+
+def block_median(block: Block) -> float:
+    """The median of a block's samples, in seconds per call: one disturbed sample does not move it."""
+    return float(np.median(block.samples_s))
+
+
+def timed(blocks: Sequence[Block]) -> dict[int, Block]:
+    """The blocks that may be timed, by pass; where a pass was repeated, its last block counts."""
+    return {block.pass_index: block for block in blocks if block.status is Status.PASSED and block.samples_s}
+
+
+def time_estimate(blocks: Sequence[Block]) -> Estimate | None:
+    """One contender's seconds per call in one cell; None where it has no samples."""
+    usable = list(timed(blocks).values())
+    if not usable:
+        return None
+    samples = sum(len(block.samples_s) for block in usable)
+    estimate = from_logs([math.log(block_median(block)) for block in usable], samples)
+    if estimate.has_interval:
+        return estimate
+    first, last = np.quantile(usable[0].samples_s, (0.25, 0.75))
+    return Estimate(estimate.value, None, None, 1, samples, (float(first), float(last)))
+
+
+def paired_log_ratios(numerator: Sequence[Block], denominator: Sequence[Block]) -> dict[int, float]:
+    """log(numerator / denominator) for each pass that timed both.
+
+    Sample i of both blocks comes from the same round of the same pass, so the machine's drift is in
+    both and cancels in their ratio. The median over rounds is that pass's one number; what is left
+    between passes is what differs between processes, and only that may carry the interval.
+    """
+    tops, bottoms = timed(numerator), timed(denominator)
+    ratios = {}
+    for index in sorted(tops.keys() & bottoms.keys()):
+        top, bottom = tops[index].samples_s, bottoms[index].samples_s
+        rounds = min(len(top), len(bottom))
+        ratios[index] = float(np.median(np.log(top[:rounds]) - np.log(bottom[:rounds])))
+    return ratios
+
+
+def paired_ratio(numerator: Sequence[Block], denominator: Sequence[Block]) -> Estimate | None:
+    """The ratio of two contenders' times in one cell, paired by rounds; None without a common pass."""
+    logs = list(paired_log_ratios(numerator, denominator).values())
+    return from_logs(logs, len(logs)) if logs else None
+
+
+def independent_ratio(numerator: Sequence[Block], denominator: Sequence[Block]) -> Estimate | None:
+    """The ratio of times from two runs that share no rounds: Welch's t on the logs of the pass medians.
+
+    Nothing cancels the drift between the runs: the machine may have changed by more than the interval says.
+    """
+    tops = [math.log(block_median(block)) for block in timed(numerator).values()]
+    bottoms = [math.log(block_median(block)) for block in timed(denominator).values()]
+    if not tops or not bottoms:
+        return None
+    center = float(np.mean(tops) - np.mean(bottoms))
+    passes = min(len(tops), len(bottoms))
+    samples = len(tops) + len(bottoms)
+    if passes < 2:
+        return Estimate(math.exp(center), None, None, passes, samples)
+    parts = [float(np.var(logs, ddof=1)) / len(logs) for logs in (tops, bottoms)]
+    variance = sum(parts)
+    if variance == 0:
+        return Estimate(math.exp(center), math.exp(center), math.exp(center), passes, samples)
+    spread = parts[0] ** 2 / (len(tops) - 1) + parts[1] ** 2 / (len(bottoms) - 1)
+    half = student_t(variance**2 / spread) * math.sqrt(variance)
+    return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
+
+
+def from_logs(logs: Sequence[float], samples: int) -> Estimate:
+    """The geometric mean of one number a pass, with Student's interval over the passes."""
+    center = float(np.mean(logs))
+    passes = len(logs)
+    if passes < 2:
+        return Estimate(math.exp(center), None, None, passes, samples)
+    half = student_t(passes - 1) * float(np.std(logs, ddof=1)) / math.sqrt(passes)
+    return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
+
+
+@lru_cache(maxsize=1024)
+def student_t(degrees_of_freedom: float) -> float:
+    """The two-sided 95 % quantile of Student's t."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))

@@ -1,0 +1,84 @@
+"""`results.csv`: one row a cell and contender, always the full set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from convbench.analysis.contenders import Contender, contenders
+from convbench.result import Agreement, Block, Row, RunInfo
+
+
+def rows(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
+    """The run's rows, cell by cell in the suite's order; whoever has no block is not_reached."""
+    return [_row(contender) for contender in contenders(info, blocks).values()]
+
+
+def _row(contender: Contender) -> Row:
+    cell, spec, blocks, time = contender.cell, contender.cell.spec, contender.blocks, contender.time
+    worst = worst_agreement(blocks)
+    options = dict(option.split("=", 1) for option in spec.id.split("+")[1:])
+    return Row(
+        spec=spec.id,
+        algorithm=contender.algorithm,
+        device=cell.device,
+        threads=cell.threads,
+        status=contender.status,
+        reason=contender.reason,
+        n=spec.n,
+        c=spec.c,
+        h=spec.h,
+        w=spec.w,
+        k=spec.k,
+        r=spec.r,
+        s=spec.s,
+        stride=options.get("stride", "1"),
+        padding=options.get("padding", "0"),
+        dilation=options.get("dilation", "1"),
+        groups=spec.groups,
+        dtype=spec.dtype,
+        boundary=spec.boundary,
+        filter=spec.filter,
+        direction=spec.direction,
+        median_s=time.value if time else None,
+        ci_low_s=time.low if time else None,
+        ci_high_s=time.high if time else None,
+        samples=time.samples if time else 0,
+        direct_gflops_per_s=spec.direct_flops / time.value / 1e9 if time else None,
+        error=worst.error if worst else None,
+        error_bound=worst.bound if worst else None,
+        plan_s=_median(block.plan_s for block in blocks),
+        prepare_s=_median(block.prepare_s for block in blocks),
+        workspace_bytes=_largest(block.workspace_bytes for block in blocks),
+        peak_rss_bytes=_largest(block.peak_rss_bytes for block in blocks),
+        passes=time.passes if time else 0,
+        precision=contender.precision,
+        flip=spec.flip,
+        weight=cell.weight,
+        name=cell.name,
+    )
+
+
+def worst_agreement(blocks: Sequence[Block]) -> Agreement | None:
+    """The verdict of the pass that came closest to its bound, or went furthest past it; NaN is worst."""
+    verdicts = [block.agreement for block in blocks if block.agreement is not None]
+    return max(verdicts, key=error_share, default=None)
+
+
+def error_share(agreement: Agreement) -> float:
+    """Error as a share of its bound; infinite for a NaN, and for any error where the bound is 0."""
+    if np.isnan(agreement.error):
+        return float("inf")
+    if agreement.bound == 0:
+        return float("inf") if agreement.error > 0 else 0.0
+    return agreement.error / agreement.bound
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+def _largest(values: Iterable[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)
