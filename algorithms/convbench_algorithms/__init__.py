@@ -3,4 +3,5 @@
 BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.naive:Naive",
     "convbench_algorithms.direct:Direct",
+    "convbench_algorithms.im2col:Im2col",
 )
