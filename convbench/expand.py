@@ -1,0 +1,133 @@
+"""From what a suite file says to its points: every problem it names, checked, with its coordinates."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from convbench.axes import Settings, coordinate, resolve
+from convbench.errors import SpecError, SuiteError
+from convbench.result import AxisValue
+from convbench.shape_table import read_shape_table
+from convbench.spec import ConvSpec
+from convbench.suite_file import SuiteFile, Thread
+from convbench.yaml_lines import Document, Place, unknown
+
+MAX_CELLS: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Point:
+    """A spec with all its numbers of threads, before `all` is known."""
+
+    spec: ConvSpec
+    threads: tuple[Thread, ...]
+    axes: dict[str, AxisValue]
+    weight: float | None = None
+    name: str = ""
+
+
+def expand(suite: SuiteFile, document: Document, folder: Path) -> tuple[Point, ...]:
+    """All points of a suite; `folder` is where its `shapes_from` starts.
+
+    Raises `SuiteError` for a problem that cannot exist, for too many of them or none, and for a crossover
+    along an axis that no sweep varies.
+    """
+    _check_size(suite, document)
+    points = (*_swept(suite, document), *_listed(suite, document), *_tabled(suite, document, folder))
+    if not points:
+        raise document.error((), "the suite names no cell: give sweep, shapes or shapes_from")
+    if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows count only now
+        raise document.error(("shapes_from",), f"more than {MAX_CELLS:,} cells")
+    _check_crossovers(suite, points, document)
+    return points
+
+
+def _check_size(suite: SuiteFile, document: Document) -> None:
+    default = len(_threads(suite.defaults, {}))
+    total = sum(len(_threads(suite.defaults, shape)) if isinstance(shape, dict) else default for shape in suite.shapes)
+    for index, sweep in enumerate(suite.sweep):
+        total += math.prod(map(len, sweep.values())) * (1 if "threads" in sweep else default)
+        if total > MAX_CELLS:
+            place: Place = ("sweep", index)
+            raise document.error(place, f"{total:,} cells are more than {MAX_CELLS:,}: the axes' product is too large")
+
+
+def _threads(defaults: Settings, own: Settings) -> tuple[Thread, ...]:
+    threads: tuple[Thread, ...] = own.get("threads", defaults.get("threads", (1,)))
+    return threads
+
+
+def _swept(suite: SuiteFile, document: Document) -> Iterator[Point]:
+    """Each sweep's product. A point's axes are the settings that *any* sweep varies, so that sweeps meet in a grid."""
+    axes = dict.fromkeys(axis for sweep in suite.sweep for axis in sweep if axis != "threads")
+    for index, sweep in enumerate(suite.sweep):
+        names = [axis for axis in sweep if axis != "threads"]
+        for values in itertools.product(*(sweep[axis] for axis in names)):
+            own = dict(zip(names, values, strict=True))
+            spec = _resolve(suite, own, document, ("sweep", index))
+            settings = {**suite.defaults, **own}
+            coordinates = {axis: coordinate(settings[axis]) for axis in axes if axis in settings}
+            yield Point(spec, _threads(suite.defaults, sweep), coordinates)
+
+
+def _listed(suite: SuiteFile, document: Document) -> Iterator[Point]:
+    for index, shape in enumerate(suite.shapes):
+        place: Place = ("shapes", index)
+        if isinstance(shape, ConvSpec):  # an id is a whole problem: defaults do not touch it
+            _check_geometry(suite, shape, document, place)
+            yield Point(shape, _threads(suite.defaults, {}), {}, 1.0)
+        else:
+            own = {name: value for name, value in shape.items() if name not in ("threads", "weight", "name")}
+            spec = _resolve(suite, own, document, place)
+            threads = _threads(suite.defaults, shape)
+            yield Point(spec, threads, {}, shape.get("weight", 1.0), shape.get("name", ""))
+
+
+def _tabled(suite: SuiteFile, document: Document, folder: Path) -> Iterator[Point]:
+    table = suite.shapes_from
+    if table is None:
+        return
+    place: Place = ("shapes_from",)
+    for row in read_shape_table(folder / table["file"], table.get("source", ()), table.get("batch")):
+        try:
+            spec = _resolve(suite, row.settings, document, place)
+        except SuiteError as error:
+            raise SuiteError(f"{row.where}: {str(error).removeprefix(document.where(*place) + ': ')}") from error
+        yield Point(spec, _threads(suite.defaults, {}), {}, row.weight, row.name)
+
+
+def _resolve(suite: SuiteFile, own: Settings, document: Document, place: Place) -> ConvSpec:
+    defaults = {name: value for name, value in suite.defaults.items() if name != "threads"}
+    try:
+        spec = resolve((defaults, own))
+    except SpecError as error:
+        values = " ".join(f"{name}={coordinate(value)}" for name, value in own.items())
+        raise document.error(place, f"{values}: {error}" if values else str(error)) from error
+    _check_geometry(suite, spec, document, place)
+    return spec
+
+
+def _check_geometry(suite: SuiteFile, spec: ConvSpec, document: Document, place: Place) -> None:
+    if suite.strict_geometry and not spec.divides_evenly:
+        raise document.error(place, f"{spec.id}: the stride does not divide evenly, which strict_geometry asks for")
+
+
+def _check_crossovers(suite: SuiteFile, points: tuple[Point, ...], document: Document) -> None:
+    values: dict[str, set[object]] = {}
+    for point in points:
+        for axis, value in point.axes.items():
+            values.setdefault(axis, set()).add(value)
+    numeric = {a for a, seen in values.items() if len(seen) > 1 and not any(isinstance(value, str) for value in seen)}
+    if any(len(sweep.get("threads", ())) > 1 for sweep in suite.sweep):
+        numeric.add("threads")
+    for index, crossover in enumerate(suite.crossovers):
+        if crossover["axis"] not in numeric:
+            kind = "swept axis of numbers"
+            raise document.error(("crossovers", index, "axis"), unknown(kind, crossover["axis"], numeric))
+        if crossover["from"] == crossover["to"]:
+            raise document.error(("crossovers", index, "to"), "a crossover is between two different algorithms")

@@ -1,0 +1,186 @@
+"""Suites: YAML files that name cells and contenders, checked whole before anything runs.
+
+Every mistake is a `SuiteError` of one line, `file:line: what is wrong; what would be valid`.
+Algorithms' names are not resolved here, since only the catalog knows them: see `Suite.select`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import yaml
+from pydantic import PrivateAttr, ValidationError
+
+from convbench.algorithm import Device
+from convbench.errors import SuiteError
+from convbench.expand import Point, expand
+from convbench.result import Cell, Crossing
+from convbench.spec import ConvSpec
+from convbench.suite_file import SuiteFile, Thread, suite_schema
+from convbench.yaml_lines import Document, Place, parse_yaml, read_yaml, unknown
+
+__all__ = ["SAMPLE", "Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
+
+SAMPLE: Final = "sample:"
+
+
+class Suite(SuiteFile):
+    """A suite as its file says it; `cells` are what it asks to measure."""
+
+    _document: Document = PrivateAttr()
+    _points: tuple[Point, ...] = PrivateAttr(default=())
+
+    @property
+    def text(self) -> str:
+        """The file's text, for the run's record."""
+        return self._document.text
+
+    @property
+    def sha256(self) -> str:
+        """Of the text."""
+        return sha256(self.text.encode()).hexdigest()
+
+    @property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """The crossovers to look for."""
+        return tuple(Crossing(axis=c["axis"], start=c["from"], to=c["to"]) for c in self.crossovers)
+
+    def where(self, *place: str | int) -> str:
+        """`file:line` of an entry: `suite.where("algorithms", 2)`."""
+        return self._document.where(*place)
+
+    def cells(self, cores: int, threads: Sequence[Thread] | None = None) -> tuple[Cell, ...]:
+        """What to measure, with `all` threads as `cores`; `threads` overrides what the suite says.
+
+        A problem that is named twice is one cell: its weights add up, and the first name and axes stay.
+        """
+        found: dict[tuple[ConvSpec, int], Point] = {}
+        for point in self._points:
+            counts = [cores if count == "all" else int(count) for count in threads or point.threads]
+            for count in dict.fromkeys(counts):
+                before = found.get((point.spec, count))
+                found[point.spec, count] = point if before is None else _merged(before, point)
+        swept = any("threads" in sweep for sweep in self.sweep)
+        return tuple(
+            Cell(
+                spec=spec,
+                threads=count,
+                device=self.device,
+                axes={**point.axes, "threads": count} if swept and point.axes else point.axes,
+                weight=1.0 if point.weight is None else point.weight,
+                name=point.name,
+            )
+            for (spec, count), point in found.items()
+        )
+
+    def select(self, algorithms: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+        """The suite's algorithms, given all names with their tags; in the suite's order, each once.
+
+        Raises `SuiteError` for a name or tag that is unknown, in `algorithms` or in `crossovers`.
+        """
+        tags = frozenset[str]().union(*algorithms.values())
+        selected: list[str] = [] if self.algorithms else list(algorithms)
+        for index, selector in enumerate(self.algorithms):
+            if isinstance(selector, str):
+                self._require("algorithm", selector, algorithms, ("algorithms", index))
+                selected.append(selector)
+            else:
+                self._require("tag", selector["tag"], tags, ("algorithms", index, "tag"))
+                selected += [name for name, own in algorithms.items() if selector["tag"] in own]
+        for index, crossover in enumerate(self.crossovers):
+            for end in ("from", "to"):
+                self._require("algorithm", crossover[end], algorithms, ("crossovers", index, end))
+        return tuple(dict.fromkeys(selected))
+
+    def _require(self, kind: str, name: str, valid: Mapping[str, object] | frozenset[str], place: Place) -> None:
+        if name not in valid:
+            raise self._document.error(place, unknown(kind, name, valid))
+
+
+def load_suite(path: Path) -> Suite:
+    """The suite in a YAML file. Raises `SuiteError` for anything wrong with it, and nothing else."""
+    return _load(read_yaml(path), path.parent, path.stem)
+
+
+def suite_from_spec(
+    spec: ConvSpec,
+    threads: Sequence[Thread] = (1,),
+    algorithms: Sequence[str] = (),
+    device: Device = "cpu",
+) -> Suite:
+    """The suite of one problem, as it is named on the command line."""
+    data: dict[str, object] = {"name": "spec", "description": spec.id, "device": device}
+    data |= {"defaults": {"threads": list(threads)}, "shapes": [spec.id]}
+    if algorithms:
+        data["algorithms"] = list(algorithms)
+    text = yaml.safe_dump(data, sort_keys=False, width=2**16)
+    return _load(parse_yaml(text, spec.id), Path(), "spec")
+
+
+def find_suite(text: str) -> Path:
+    """The file of a suite that is named by its path, or a shipped one's bare name (`fft_vs_direct`)."""
+    if text.endswith((".yaml", ".yml")) or "\0" in text or Path(text).is_file():
+        return Path(text)
+    shipped = shipped_suites()
+    if text not in shipped:
+        raise SuiteError(unknown("suite", text, shipped))
+    return shipped[text]
+
+
+def shipped_suites() -> dict[str, Path]:
+    """Name → file, of the suites in an installed wheel or, in a checkout, beside the package."""
+    package = Path(__file__).parent
+    folder = next((f for f in (package / "suites", package.parent / "suites") if f.is_dir()), package)
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
+
+
+# --- loading --------------------------------------------------------------------------------------
+
+
+def _load(document: Document, folder: Path, stem: str) -> Suite:
+    try:
+        suite = Suite.model_validate(document.data)
+    except ValidationError as error:
+        raise _first(document, error) from error
+    updates: dict[str, object] = {
+        "name": suite.name or re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:80] or "suite"
+    }
+    if suite.input is not None:
+        updates["input"] = _input(suite.input, folder, document)
+    suite = suite.model_copy(update=updates)
+    suite._document = document
+    suite._points = expand(suite, document, folder)
+    return suite
+
+
+def _first(document: Document, error: ValidationError) -> SuiteError:
+    """The error that comes first in the file, as `file:line: sweep.kernel[2]: what is wrong`."""
+    faults = []
+    for fault in error.errors(include_url=False):
+        around = document.known(fault["loc"])
+        key = fault.get("ctx", {}).get("key")
+        place = around if key is None else (*around, key)
+        faults.append((document.lines[document.known(place)], around, place, fault["msg"]))
+    _, around, place, message = min(faults, key=lambda fault: fault[0])
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in around).lstrip(".")
+    return document.error(place, f"{path}: {message}" if path else message)
+
+
+def _input(given: str, folder: Path, document: Document) -> str:
+    if given.startswith(SAMPLE):
+        return given
+    try:
+        file = (folder / given).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise document.error(("input",), f"input: no such file: {given}") from error
+    return str(file)
+
+
+def _merged(first: Point, again: Point) -> Point:
+    weights = [point.weight for point in (first, again) if point.weight is not None]
+    return replace(first, weight=sum(weights) if weights else None, name=first.name or again.name)
