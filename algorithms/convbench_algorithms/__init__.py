@@ -4,4 +4,6 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.naive:Naive",
     "convbench_algorithms.direct:Direct",
     "convbench_algorithms.im2col:Im2col",
+    "convbench_algorithms.separable:Separable",
+    "convbench_algorithms.low_rank:LowRank",
 )
