@@ -33,7 +33,12 @@ class Status(StrEnum):
 class Record(BaseModel):
     """Frozen, and strict about what it holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        ser_json_inf_nan="strings",  # a NaN error must come back from the journal as NaN
+    )
 
 
 class Cell(Record):

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import final
 
 import numpy as np
@@ -31,7 +30,7 @@ class Case:
 
 @final
 class Cases:
-    """Makes cases, keeps them while there is room, and times the making as part of agreement."""
+    """Makes cases, and keeps them while there is room."""
 
     def __init__(self, seed: int, image: Array | None) -> None:
         self.seed = seed
@@ -41,7 +40,6 @@ class Cases:
             tempfile.mkdtemp(prefix="convbench-", dir=shared_memory if os.path.isdir(shared_memory) else None)
         )
         self.output = self.folder / "output.npy"
-        self.spent_s = 0.0
         self._kept: dict[ConvSpec, tuple[Case, int]] = {}
 
     def __enter__(self) -> Cases:
@@ -54,7 +52,6 @@ class Cases:
         """The spec's case, made anew where it was not kept."""
         if spec in self._kept:
             return self._kept[spec][0]
-        start = perf_counter()
         made = operands(spec, self.seed, self.image)
         case = Case(
             operands=(self._save("prepared", made.prepared), self._save("input", made.input)),
@@ -63,7 +60,6 @@ class Cases:
         size = made.prepared.nbytes + made.input.nbytes + case.reference.values.nbytes
         self._make_room(size)
         self._kept[spec] = case, size
-        self.spent_s += perf_counter() - start
         return case
 
     def _save(self, kind: str, array: Array) -> Path:

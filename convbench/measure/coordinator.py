@@ -37,6 +37,8 @@ class Options:
     timeout_s: float = 30.0
     memory_limit_bytes: int = 4 * 2**30
     image: Array | None = None
+    verify_only: bool = False
+    """Agreement, and no timing."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,12 @@ class Coordinator:
         for block in folder.blocks:
             self._learn(block)
 
-    def run(self) -> Spent:
+    @property
+    def spent(self) -> Spent:
+        """Where the wall time went so far."""
+        return Spent(self.budget.elapsed_s, self.useful_s, self.overhead_s)
+
+    def run(self) -> None:
         """Measure until nothing is open, the passes are made, or the budget is spent."""
         with Cases(self.folder.info.seed, self.options.image) as cases:
             for pass_index in range(self.options.passes):
@@ -99,8 +106,6 @@ class Coordinator:
                 self._pass(pass_index, work, cases)
                 if self.budget.spent:
                     break
-            self.useful_s += cases.spent_s
-        return Spent(self.budget.elapsed_s, self.useful_s, self.overhead_s)
 
     # --- what to do ---------------------------------------------------------------------------------
 
@@ -154,7 +159,9 @@ class Coordinator:
         """Measure the contenders of one cell; `share_s` of the budget is for each."""
         order = random.Random(f"{self.folder.info.seed}/{pass_index}/{cell.key}")  # noqa: S311
         effort = self.options.effort
+        start = perf_counter()
         case = cases.get(cell.spec)
+        self.useful_s += perf_counter() - start
         benches: list[Bench] = []
         blocks: list[Block] = []
         for name in order.sample(list(names), k=len(list(names))):
@@ -171,7 +178,8 @@ class Coordinator:
                 start = perf_counter()
                 bench.judge(cases.output, case.reference, model)
                 self.useful_s += perf_counter() - start
-            bench.warm_up(effort, share_s / 4)
+            if not self.options.verify_only:
+                bench.warm_up(effort, share_s / 4)
             if not bench.alive:
                 workers.drop(name, cell.threads)
         self._rounds(benches, order)
@@ -193,7 +201,7 @@ class Coordinator:
     def _cut_short(self, bench: Bench) -> bool:
         """Whether the budget's end, not the contender, is why there is nothing to record."""
         ended = bench.status in (Status.PASSED, Status.TIMEOUT, Status.NOT_REACHED)
-        return self.budget.spent and not bench.samples_s and ended
+        return self.budget.spent and not bench.samples_s and ended and not self.options.verify_only
 
     # --- limits -------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Worker:
         self.connection = connection
         self.pending = b""
 
-    def ask(self, action: str, timeout_s: float, memory_limit_bytes: int, **arguments: object) -> dict[str, Any]:
+    def ask(self, action: str, timeout_s: float, most_bytes: int, **arguments: object) -> dict[str, Any]:
         """Send one request and wait for its reply, watching the clock and the worker's memory.
 
         Raises `WorkerFailedError`; where `alive` is false the worker has been killed.
@@ -122,9 +122,9 @@ class Worker:
             elif monotonic() >= deadline:
                 self.kill()
                 raise WorkerFailedError(Status.TIMEOUT, f"{action} took longer than {timeout_s:.3g} s", alive=False)
-            elif (resident := self._resident_bytes()) > memory_limit_bytes:
+            elif (resident := self._resident_bytes()) > most_bytes:
                 self.kill()
-                shown = f"{action} reached {resident / 2**20:,.0f} MiB, the limit is {memory_limit_bytes / 2**20:,.0f}"
+                shown = f"{action} reached {resident / 2**20:,.0f} MiB, the limit is {most_bytes / 2**20:,.0f}"
                 raise WorkerFailedError(Status.OUT_OF_MEMORY, shown, alive=False)
         line, _, self.pending = self.pending.partition(b"\n")
         reply = json.loads(line)

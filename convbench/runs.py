@@ -1,0 +1,141 @@
+"""A suite becomes a run: its contenders are chosen, its folder made, and the coordinator sent off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from convbench import catalog, machine
+from convbench.algorithm import ConvAlgorithm
+from convbench.errors import RunFolderError, SuiteError
+from convbench.measure.coordinator import Coordinator, Observer, Options
+from convbench.measure.effort import QUICK, Effort
+from convbench.measure.workers import Launch
+from convbench.operands import load_image
+from convbench.result import RunInfo
+from convbench.store import SCHEMA_VERSION, RunFolder
+from convbench.suite import Suite
+
+LOADER: Final = "convbench.catalog:load"
+QUICK_PASSES: Final = 2
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks for, over what the suite says."""
+
+    algorithms: tuple[str, ...] = ()
+    threads: tuple[int | str, ...] = ()
+    device: str | None = None
+    plugins: tuple[Path, ...] = ()
+    budget_s: float | None = None
+    seed: int | None = None
+    quick: bool = False
+    verify_only: bool = False
+
+
+def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
+    """A new run's folder, with nothing measured in it yet. Raises `SuiteError`, `ConvbenchError`."""
+    known = catalog.load(wishes.plugins)
+    selected = _selected(suite, known, wishes)
+    cells = suite.cells(len(machine.usable_cores()), list(wishes.threads) or None)
+    if wishes.device is not None and wishes.device != suite.device:
+        raise SuiteError(f"{suite.where('device')}: the suite is for device {suite.device}, not {wishes.device}")
+    info = RunInfo(
+        schema_version=SCHEMA_VERSION,
+        suite_name=suite.name,
+        suite_description=suite.description,
+        suite_text=suite.text,
+        suite_sha256=suite.sha256,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=suite.seed if wishes.seed is None else wishes.seed,
+        options={
+            "passes": min(suite.passes, QUICK_PASSES) if wishes.quick else suite.passes,
+            "budget_s": suite.budget_s if wishes.budget_s is None else wishes.budget_s,
+            "timeout_s": suite.timeout_s,
+            "memory_limit_bytes": suite.memory_limit_bytes or int(0.8 * psutil.virtual_memory().available),
+            "quick": wishes.quick,
+            "verify_only": wishes.verify_only,
+            "input": suite.input,
+            "plugins": [str(path.resolve()) for path in wishes.plugins],
+        },
+        machine=machine.describe(),
+        versions=machine.versions(),
+        git_commit=machine.git_commit(Path.cwd()),
+        cells=cells,
+        algorithms=selected,
+        precision={name: known[name].precision for name in selected},
+        tags={name: tuple(sorted(known[name].tags)) for name in selected},
+        crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(selected)),
+    )
+    return RunFolder.create(out, info)
+
+
+def reopen(path: Path) -> RunFolder:
+    """An interrupted run, ready to go on. Raises `RunFolderError` on a machine of another kind."""
+    folder = RunFolder.open(path)
+    theirs, ours = folder.info.machine.get("fingerprint"), machine.fingerprint()
+    if theirs != ours:
+        raise RunFolderError(f"{path}: was measured on another machine ({theirs}, this is {ours}); start a run anew")
+    folder.mend()
+    return folder
+
+
+def measure(folder: RunFolder, observer: Observer) -> None:
+    """Measure what the run still lacks. When interrupted, all that was measured is in the journal."""
+    options = folder.info.options
+    image = load_image(options["input"]) if options["input"] else None
+    plugins = tuple(Path(path) for path in options["plugins"])
+    coordinator = Coordinator(
+        folder,
+        Launch(LOADER, plugins),
+        Options(
+            effort=QUICK if options["quick"] else Effort(),
+            passes=1 if options["verify_only"] else options["passes"],
+            budget_s=options["budget_s"],
+            timeout_s=options["timeout_s"],
+            memory_limit_bytes=options["memory_limit_bytes"],
+            image=image,
+            verify_only=options["verify_only"],
+        ),
+        observer,
+    )
+    try:
+        coordinator.run()
+    finally:
+        spent = coordinator.spent
+        before = {key: float(options.get(key, 0.0)) for key in ("wall_s", "useful_s")}
+        folder.update(
+            folder.info.model_copy(
+                update={
+                    "options": {
+                        **options,
+                        "wall_s": before["wall_s"] + spent.wall_s,
+                        "useful_s": before["useful_s"] + spent.useful_s,
+                        "overhead_s": spent.overhead_s,
+                    }
+                }
+            )
+        )
+
+
+def _selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -> tuple[str, ...]:
+    names = suite.select({name: algorithm.tags for name, algorithm in known.items()})
+    if wishes.algorithms:
+        for name in wishes.algorithms:
+            catalog.find(known, name)
+        names = tuple(dict.fromkeys(wishes.algorithms))
+    else:
+        names = (*names, *_from_plugins(known, wishes.plugins, names))
+    return tuple(name for name in names if known[name].device == suite.device)
+
+
+def _from_plugins(known: Mapping[str, ConvAlgorithm], plugins: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """Whoever brings a plug-in wants to see it beside the suite's own contenders."""
+    own = {f"convbench_plugin_{path.stem}" for path in plugins}
+    return [name for name, algorithm in known.items() if type(algorithm).__module__ in own and name not in names]
