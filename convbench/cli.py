@@ -1,0 +1,303 @@
+"""The command line: parses, calls, prints. Each command imports what it needs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from convbench.errors import ConvbenchError, ExitCode
+
+if TYPE_CHECKING:
+    from convbench.runs import Wishes
+    from convbench.store import RunFolder
+    from convbench.suite import Suite
+
+app = typer.Typer(
+    name="convbench",
+    help="Which convolution algorithm is fastest here, is it right, and did my last commit slow it down?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(highlight=False)
+complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Suites = Annotated[
+    list[str] | None, typer.Argument(metavar="SUITE…", help="a suite's file or shipped name, or a spec id")
+]
+Algorithms = Annotated[str | None, typer.Option(metavar="A,B", help="these algorithms instead of the suite's")]
+Threads = Annotated[str | None, typer.Option(metavar="1,all", help="thread counts instead of the suite's")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE.py", help="algorithms in a file of yours")
+]
+Device = Annotated[str | None, typer.Option(metavar="cpu|cuda", help="the device that the suite must be for")]
+
+
+def main() -> None:
+    """Run the command line; mistakes become one line and an exit code, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except ConvbenchError as error:
+        complaints.print(f"convbench: {' '.join(str(error).split())}", markup=False)
+        code = ExitCode.BAD_INPUT
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except typer.Exit as leave:
+        code = leave.exit_code
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's own usage errors have one
+            raise
+        complaints.print(f"convbench: {error.format_message()}", markup=False)
+        code = ExitCode.BAD_INPUT
+    sys.exit(int(code or 0))
+
+
+@app.command()
+def run(
+    suites: Suites = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the run's folder goes")] = Path("runs"),
+    budget: Annotated[str | None, typer.Option(metavar="60s", help="wall time for the whole run")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="a first look: two short passes")] = False,
+    algorithms: Algorithms = None,
+    threads: Threads = None,
+    device: Device = None,
+    plugin: Plugins = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="go on with an interrupted run")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="for operands and sampling order")] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="measure only; `convbench report` can follow")] = False,
+) -> int:
+    """Measure suites: every contender verified, timed in interleaved rounds, and reported."""
+    from convbench import runs
+
+    wishes = _wishes(algorithms, threads, device, plugin, budget, seed, quick)
+    if resume is not None:
+        if suites:
+            raise ConvbenchError("--resume goes on with a run's own suite; name no other beside it")
+        return _measure(runs.reopen(resume), report=not no_report)
+    if not suites:
+        raise ConvbenchError("name a suite, for example: convbench run fft_vs_direct")
+    loaded = [_suite(text, wishes) for text in suites]
+    if wishes.budget_s is not None:
+        wishes = replace(wishes, budget_s=wishes.budget_s / len(loaded))
+    return max(_measure(runs.start(suite, out, wishes), report=not no_report) for suite in loaded)
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="folders of runs; several are compared")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the HTML file; default: in the run's folder")
+    ] = None,
+) -> int:
+    """One self-contained HTML report of a run, or of several side by side."""
+    from convbench.report.write import write_comparison, write_report
+    from convbench.store import RunFolder
+
+    opened = [RunFolder.open(folder) for folder in folders]
+    if len(opened) == 1 and out is None:
+        write_report(opened[0].path, opened[0].info, opened[0].blocks)
+        out = opened[0].path / "report.html"
+    else:
+        out = out or Path("report.html")
+        write_comparison(out, [(folder.path.name, folder.info, folder.blocks) for folder in opened])
+    console.print(f"{out}", soft_wrap=True)
+    return ExitCode.FINE
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")],
+    format: Annotated[str, typer.Option(metavar="csv|parquet|json", help="the form of the table")] = "csv",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="default: standard output")] = None,
+) -> int:
+    """A run's table of results, one row a cell and contender."""
+    from convbench.report.tabular import export as export_rows
+    from convbench.store import RunFolder
+
+    opened = RunFolder.open(folder)
+    export_rows(opened.info, opened.blocks, format, out)
+    return ExitCode.FINE
+
+
+@app.command()
+def verify(
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="a suite's file or shipped name, or a spec id")
+    ] = "smoke",
+    algorithms: Algorithms = None,
+    threads: Threads = None,
+    device: Device = None,
+    plugin: Plugins = None,
+) -> int:
+    """Numerical agreement with float64 only: no timing, nothing kept."""
+    from convbench import runs
+    from convbench.report.progress import ProgressView
+    from convbench.report.terminal import print_agreement
+
+    wishes = _wishes(algorithms, threads, device, plugin, verify_only=True)
+    scratch = Path(tempfile.mkdtemp(prefix="convbench-verify-"))
+    try:
+        folder = runs.start(_suite(suite, wishes), scratch, wishes)
+        with ProgressView(console) as view:
+            runs.measure(folder, view)
+        print_agreement(console, folder.info, folder.blocks)
+        return _exit_code(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@app.command()
+def describe(what: Annotated[str, typer.Argument(metavar="SUITE|SPEC", help="a suite or a spec id")]) -> int:
+    """Shapes, parameters, FLOPs and memory of a problem or of a suite's cells; no timing."""
+    from convbench import describe as describing
+    from convbench.machine import usable_cores
+    from convbench.report.terminal import print_cells, print_facts
+    from convbench.spec import ConvSpec
+
+    if _is_spec(what):
+        print_facts(console, describing.describe_spec(ConvSpec.parse(what)))
+    else:
+        suite = _suite(what, None)
+        print_cells(console, describing.describe_cells(suite.cells(len(usable_cores()))))
+    return ExitCode.FINE
+
+
+@app.command("list")
+def list_algorithms(
+    spec: Annotated[
+        str | None, typer.Argument(metavar="[SPEC]", help="which can run this problem, and why not")
+    ] = None,
+    plugin: Plugins = None,
+) -> int:
+    """The algorithms, with their class and tags; for a spec, what each says of it."""
+    from convbench import catalog
+    from convbench.report.terminal import print_algorithms
+    from convbench.spec import ConvSpec
+
+    print_algorithms(console, catalog.load(plugin or ()), None if spec is None else ConvSpec.parse(spec))
+    return ExitCode.FINE
+
+
+@app.command()
+def doctor() -> int:
+    """What makes this machine noisy, what that does to results, and how to change it. Changes nothing."""
+    from convbench import machine
+    from convbench.report.terminal import print_findings
+
+    print_findings(console, machine.describe(), machine.versions(), machine.findings())
+    return ExitCode.FINE
+
+
+@app.command()
+def schema() -> int:
+    """The JSON Schema of suite files, for editors."""
+    import json
+
+    from convbench.suite import suite_schema
+
+    sys.stdout.write(json.dumps(suite_schema(), indent=2, ensure_ascii=False) + "\n")
+    return ExitCode.FINE
+
+
+def _measure(folder: RunFolder, *, report: bool) -> int:
+    from convbench import runs
+    from convbench.report.progress import ProgressView
+    from convbench.report.terminal import print_summary
+    from convbench.report.write import write_report, write_tables
+
+    info = folder.info
+    console.print(
+        f"[bold]{info.suite_name}[/]  {len(info.cells)} cells × {len(info.algorithms)} algorithms  → {folder.path}",
+        soft_wrap=True,
+    )
+    try:
+        with ProgressView(console) as view:
+            runs.measure(folder, view)
+    except KeyboardInterrupt:
+        write_tables(folder.path, folder.info, folder.blocks)
+        complaints.print(
+            f"interrupted; all that was measured is kept. Go on with: convbench run --resume {folder.path}"
+        )
+        return ExitCode.INTERRUPTED
+    print_summary(console, folder.info, folder.blocks)
+    if report:
+        with console.status("writing the report …"):
+            write_report(folder.path, folder.info, folder.blocks)
+        console.print(f"\nreport: {folder.path / 'report.html'}", soft_wrap=True)
+    else:
+        write_tables(folder.path, folder.info, folder.blocks)
+    return _exit_code(folder)
+
+
+def _exit_code(folder: RunFolder) -> ExitCode:
+    from convbench.result import Status
+
+    statuses = {block.status for block in folder.blocks}
+    if Status.DISAGREED in statuses:
+        return ExitCode.DISAGREEMENT
+    return ExitCode.FINE if Status.PASSED in statuses else ExitCode.NOTHING_MEASURED
+
+
+def _wishes(
+    algorithms: str | None,
+    threads: str | None,
+    device: str | None,
+    plugins: Sequence[Path] | None,
+    budget: str | None = None,
+    seed: int | None = None,
+    quick: bool = False,
+    verify_only: bool = False,
+) -> Wishes:
+    from convbench import runs
+
+    return runs.Wishes(
+        algorithms=tuple(name for name in (algorithms or "").split(",") if name),
+        threads=tuple(_thread_count(word) for word in (threads or "").split(",") if word),
+        device=device,
+        plugins=tuple(plugins or ()),
+        budget_s=None if budget is None else _seconds(budget),
+        seed=seed,
+        quick=quick,
+        verify_only=verify_only,
+    )
+
+
+def _suite(text: str, wishes: Wishes | None) -> Suite:
+    from convbench.spec import ConvSpec
+    from convbench.suite import find_suite, load_suite, suite_from_spec
+
+    if _is_spec(text):
+        threads: Any = wishes.threads if wishes is not None and wishes.threads else (1,)
+        return suite_from_spec(ConvSpec.parse(text), threads)
+    return load_suite(find_suite(text))
+
+
+def _is_spec(text: str) -> bool:
+    """Whether a word on the command line means a spec: it starts like one, and is no file."""
+    return text[:1] in ("n", "c", "h") and text[1:2].isdigit() and not Path(text).exists()
+
+
+def _thread_count(word: str) -> int | str:
+    if word == "all" or (word.isdigit() and 1 <= int(word) <= 1024):
+        return word if word == "all" else int(word)
+    raise ConvbenchError(f"--threads: '{word}' is not a thread count; valid: 1 … 1024, all")
+
+
+def _seconds(text: str) -> float:
+    from pydantic_core import PydanticCustomError
+
+    from convbench.values import seconds
+
+    try:
+        return seconds(text)
+    except PydanticCustomError as error:
+        raise ConvbenchError(f"--budget: {error.message()}") from error

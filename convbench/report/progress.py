@@ -1,0 +1,84 @@
+"""What a person sees while a run goes on: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+from types import TracebackType
+from typing import Final, final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from convbench.measure.coordinator import Progress as RunProgress
+from convbench.result import Block, Status
+
+LINE_EVERY_S: Final = 10.0
+FAILURES: Final = (Status.DISAGREED, Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
+
+
+@final
+class ProgressView:
+    """Shows the pass, the cell, and what is left; failures as they happen, each kind once a contender."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.last_line = -math.inf
+        self.told: set[tuple[str, Status]] = set()
+        self.bar = Progress(
+            TextColumn("[bold]pass {task.fields[number]}[/]"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} cells  {task.fields[left]}  [dim]{task.fields[cell]}[/]"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=None, number=1, left="", cell="starting workers …")
+
+    def __enter__(self) -> ProgressView:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def progress(self, progress: RunProgress) -> None:
+        """See `Observer`."""
+        for block in progress.blocks:
+            if block.status in FAILURES:
+                self._failure(block)
+        left = time_left(progress)
+        self.bar.update(
+            self.task,
+            completed=progress.done,
+            total=progress.total,
+            number=progress.pass_index + 1,
+            left=left,
+            cell=progress.cell.key,
+        )
+        last = progress.done == progress.total
+        if not self.console.is_terminal and (last or monotonic() - self.last_line >= LINE_EVERY_S):
+            self.last_line = monotonic()
+            place = f"pass {progress.pass_index + 1}: {progress.done}/{progress.total} cells"
+            self.console.print(f"{place}, {progress.elapsed_s:.0f} s, {left}", highlight=False)
+
+    def _failure(self, block: Block) -> None:
+        if (block.algorithm, block.status) not in self.told:
+            self.told.add((block.algorithm, block.status))
+            self.console.print(f"{block.algorithm} {block.status}: {block.reason}  ({block.cell})", markup=False)
+
+
+def time_left(progress: RunProgress) -> str:
+    """What the budget leaves; without one, what this pass still takes at its pace so far."""
+    if math.isfinite(progress.remaining_s):
+        return f"at most {_minutes(progress.remaining_s)} left"
+    if progress.done == progress.total:
+        return f"at most {progress.passes - progress.pass_index - 1} passes left"
+    return f"up to {progress.passes - progress.pass_index} passes left"
+
+
+def _minutes(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
