@@ -1,0 +1,62 @@
+"""A suite's cells in groups that belong on one page: equal but for one axis, or one list of shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from convbench.analysis.winners import Winner
+from convbench.result import AxisValue, Cell, RunInfo
+
+Fixed = tuple[tuple[str, AxisValue], ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells along `axis` in its order; where `axis` is None, a list of shapes without order."""
+
+    axis: str | None
+    threads: int
+    device: str
+    fixed: Fixed
+    cells: tuple[Cell, ...]
+
+
+def main_axis(info: RunInfo) -> str | None:
+    """The numeric axis with the most values: what charts have across; None for a list of shapes."""
+    values: dict[str, set[AxisValue]] = {}
+    for cell in info.cells:
+        for name, value in cell.axes.items():
+            values.setdefault(name, set()).add(value)
+    numeric = [name for name, found in values.items() if all(isinstance(value, int | float) for value in found)]
+    best = max(numeric, key=lambda name: len(values[name]), default=None)
+    return best if best is not None and len(values[best]) > 1 else None
+
+
+def groups(info: RunInfo) -> list[Group]:
+    """The groups, by device and threads first, then in the suite's order."""
+    axis = main_axis(info)
+    collected: dict[tuple[str, int, Fixed], list[Cell]] = {}
+    for cell in info.cells:
+        along = axis if axis in cell.axes else None
+        fixed = tuple((name, value) for name, value in cell.axes.items() if name != axis) if along else ()
+        collected.setdefault((cell.device, cell.threads, fixed), []).append(cell)
+    found = []
+    for (device, threads, fixed), cells in collected.items():
+        along = axis if all(axis in cell.axes for cell in cells) else None
+        ordered = sorted(cells, key=lambda cell: float(cell.axes[axis])) if along and axis else cells
+        found.append(Group(along, threads, device, fixed, tuple(ordered)))
+    return sorted(found, key=lambda group: (group.device, group.threads))
+
+
+def stretches(group: Group, best: Mapping[str, Winner]) -> list[tuple[tuple[str, ...], AxisValue, AxisValue]]:
+    """Neighbouring cells with the same winners, as (winners, first, last); no winners where nobody passed."""
+    found: list[tuple[tuple[str, ...], AxisValue, AxisValue]] = []
+    for cell in group.cells:
+        at = cell.axes[group.axis] if group.axis else cell.name or cell.spec.id
+        names = tuple(sorted(best[cell.key].tied)) if cell.key in best else ()
+        if found and group.axis and found[-1][0] == names:
+            found[-1] = (names, found[-1][1], at)
+        else:
+            found.append((names, at, at))
+    return found

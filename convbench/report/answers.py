@@ -1,0 +1,163 @@
+"""All that a run says, worked out once for every form of report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from convbench.analysis.contenders import Contenders, contenders
+from convbench.analysis.crossovers import Crossed, Crossover, crossovers
+from convbench.analysis.effort import Effort, effort
+from convbench.analysis.groups import Group, groups
+from convbench.analysis.quantities import number_range, percent, plural
+from convbench.analysis.sentences import cell_name, crossover_sentence, factor_with_interval, place
+from convbench.analysis.table import error_share, rows, worst_agreement
+from convbench.analysis.totals import Total, totals
+from convbench.analysis.winners import Winner, winners
+from convbench.result import Block, Row, RunInfo, Status
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A run and its derived records, each computed when first asked for."""
+
+    info: RunInfo
+    blocks: Sequence[Block]
+
+    @cached_property
+    def contenders(self) -> Contenders:
+        """(cell key, algorithm) → contender."""
+        return contenders(self.info, self.blocks)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The rows of `results.csv`."""
+        return rows(self.info, self.blocks)
+
+    @cached_property
+    def winners(self) -> dict[str, Winner]:
+        """Cell key → winner."""
+        return winners(self.info, self.blocks)
+
+    @cached_property
+    def crossovers(self) -> list[Crossover]:
+        """Every declared crossing in every group."""
+        return crossovers(self.info, self.blocks)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The cells in groups along the main axis."""
+        return groups(self.info)
+
+    @cached_property
+    def effort(self) -> Effort:
+        """How the time was spent."""
+        return effort(self.info, self.blocks)
+
+    @cached_property
+    def totals(self) -> list[tuple[Group, list[Total]]]:
+        """For each list of shapes, what it costs in all."""
+        shapes = [group for group in self.groups if group.axis is None and len(group.cells) > 1]
+        return [(group, totals(group, self.contenders, self.winners)) for group in shapes]
+
+    @cached_property
+    def failures(self) -> list[Row]:
+        """The rows that were tried and failed."""
+        quiet = (Status.PASSED, Status.UNSUPPORTED, Status.NOT_REACHED)
+        return [row for row in self.rows if row.status not in quiet]
+
+    @cached_property
+    def not_measured(self) -> dict[tuple[str, str, str], list[str]]:
+        """(algorithm, status, reason) → the cells' names, for all that has no time."""
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for contender in self.contenders.values():
+            if contender.status is not Status.PASSED:
+                key = (contender.algorithm, str(contender.status), contender.reason)
+                found.setdefault(key, []).append(f"{cell_name(contender.cell)}, {contender.cell.threads}t")
+        return found
+
+    def sentences(self) -> list[str]:
+        """The answer in about three sentences, each true as it stands and fit to be quoted."""
+        return [self._who_wins(), *self._where_they_cross(), self._is_it_right()]
+
+    def _who_wins(self) -> str:
+        if not self.winners:
+            return "Nothing was timed."
+        counts: dict[str, int] = {}
+        ties = 0
+        for best in self.winners.values():
+            if best.is_tie:
+                ties += 1
+            else:
+                counts[best.algorithm] = counts.get(best.algorithm, 0) + 1
+        cells = plural(len(self.winners), "cell")
+        ranking = sorted(counts.items(), key=lambda item: -item[1])
+        won = [f"{name} in {count}" for name, count in ranking[:4]]
+        if len(ranking) > 4:
+            won.append(f"{plural(len(ranking) - 4, 'other')} in {sum(count for _, count in ranking[4:])}")
+        lead = f"Of {cells}, the fastest is {_listed(won)}" if won else f"In none of {cells} is there one clear winner"
+        tied = f"; {'in ' if won else ''}{ties} the leaders cannot be told apart" if ties else ""
+        return f"{lead}{tied}."
+
+    def _where_they_cross(self) -> list[str]:
+        placed = [crossover for crossover in self.crossovers if isinstance(crossover.outcome, Crossed)]
+        if placed:
+            # The narrowest interval is the best answer; the others' range says how far it carries.
+            best = min(placed, key=_relative_width)
+            sentence = crossover_sentence(best)
+            values = [c.outcome.value for c in placed if _same_pair(c, best) and isinstance(c.outcome, Crossed)]
+            if len(values) > 1:
+                span = number_range(min(values), max(values))
+                sentence += f"; over all {len(values)} groups that cross it lies at {span}"
+            return [_capital(sentence) + "."]
+        if self.crossovers:
+            return [_capital(crossover_sentence(self.crossovers[0])) + "."]
+        for group, found in self.totals:
+            single = [total for total in found if total.algorithm is not None]
+            if single:
+                where = place(group.threads, group.device, group.fixed)
+                from convbench.analysis.quantities import seconds
+
+                total = single[0].time
+                span = f" (95 %: {seconds(total.low)}–{seconds(total.high)})" if total.has_interval else " (one pass)"
+                return [f"At {where}, all shapes take {seconds(total.value)}{span} with {single[0].algorithm} alone."]
+        clear = [best for best in self.winners.values() if best.margin is not None and not best.is_tie]
+        if not clear:
+            return []
+        best = max(clear, key=lambda one: one.margin.value if one.margin else 0.0)
+        assert best.margin is not None
+        margin = factor_with_interval(best.margin)
+        return [
+            f"The clearest win is {best.algorithm} at {cell_name(best.cell)}: {margin} faster than {best.runner_up}."
+        ]
+
+    def _is_it_right(self) -> str:
+        checked = [worst for c in self.contenders.values() if (worst := worst_agreement(c.blocks)) is not None]
+        wrong = sorted({row.algorithm for row in self.rows if row.status is Status.DISAGREED})
+        if not checked:
+            return "No result was compared with the reference."
+        right = [verdict for verdict in checked if verdict.agrees]
+        share = max((error_share(verdict) for verdict in right), default=0.0)
+        text = f"Compared with float64, {len(right)} of {len(checked)} results keep their error bound"
+        text += f" (the closest uses {percent(share)} of it)" if right else ""
+        if wrong:
+            text += f"; not ranked where they disagreed: {', '.join(wrong)}"
+        return text + "."
+
+
+def _relative_width(crossover: Crossover) -> float:
+    outcome = crossover.outcome
+    return outcome.high / outcome.low if isinstance(outcome, Crossed) and outcome.low > 0 else float("inf")
+
+
+def _same_pair(one: Crossover, other: Crossover) -> bool:
+    return one.curve.crossing == other.curve.crossing
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,27 @@
+"""What a finished run gets: its tables, figures, page and summary in its folder, and lines on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from convbench.report.answers import Answers
+from convbench.report.markdown import summary
+from convbench.report.tabular import export
+from convbench.report.terminal import print_answers
+from convbench.result import Block, RunInfo
+
+
+def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
+    """Write results.csv, summary.md, figures/*.svg and *.png, and report.html into a run's folder."""
+    answers = Answers(info, blocks)
+    folder.mkdir(parents=True, exist_ok=True)
+    export(answers.rows, folder / "results.csv")
+    (folder / "summary.md").write_text(summary(answers), encoding="utf-8")
+
+
+def print_summary(console: Console, info: RunInfo, blocks: Sequence[Block]) -> None:
+    """Print winners, crossovers, failures and the share of time."""
+    print_answers(console, Answers(info, blocks))

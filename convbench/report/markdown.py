@@ -1,0 +1,112 @@
+"""summary.md: short, and pastes into a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from convbench.analysis.groups import Group, stretches
+from convbench.analysis.quantities import percent, seconds
+from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
+from convbench.report.answers import Answers
+from convbench.result import AxisValue
+
+MOST_REASONS = 20
+
+
+def summary(answers: Answers) -> str:
+    """The run in Markdown."""
+    info = answers.info
+    parts = [f"# {escape(info.suite_name)}", escape(info.suite_description), _bullets(answers.sentences())]
+    if answers.crossovers:
+        parts += ["## Crossovers", _bullets(crossover_sentence(crossover) for crossover in answers.crossovers)]
+    parts += ["## Fastest", *_fastest(answers)]
+    for group, found in answers.totals:
+        lines = [
+            (
+                total.algorithm or "the best of each",
+                seconds(total.time.value),
+                _interval(total.time.low, total.time.high),
+            )
+            for total in found
+        ]
+        parts += [f"### In all, {place(group.threads, group.device, ())}", table(("", "time", "95 %"), lines)]
+    if answers.not_measured:
+        parts += ["## Not measured", _not_measured(answers)]
+    parts += ["## Measured with", _measured_with(answers)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rows = [head, ["---"] * len(head), *([escape(text) for text in line] for line in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def escape(text: str) -> str:
+    """Text that Markdown and its HTML leave alone, on one line."""
+    for mark in "\\`*_<>|[]":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)
+
+
+def _fastest(answers: Answers) -> Iterable[str]:
+    swept = [group for group in answers.groups if group.axis is not None]
+    listed = [group for group in answers.groups if group.axis is None]
+    if swept:
+        lines = [(place(group.threads, group.device, group.fixed), stretch_text(group, answers)) for group in swept]
+        yield table(("where", f"fastest by {escape(str(swept[0].axis))} (≈: cannot be told apart)"), lines)
+    for group in listed:
+        lines = [
+            (cell_name(cell), winner_sentence(best), seconds(best.time.value))
+            for cell in group.cells
+            if (best := answers.winners.get(cell.key)) is not None
+        ]
+        yield table((place(group.threads, group.device, ()), "fastest", "time"), lines)
+
+
+def stretch_text(group: Group, answers: Answers) -> str:
+    """`direct 3–15, direct ≈ fft 19, fft 23–63`."""
+    return ", ".join(
+        f"{' ≈ '.join(names) or 'none'} {_ends(first, last)}"
+        for names, first, last in stretches(group, answers.winners)
+    )
+
+
+def _ends(first: AxisValue, last: AxisValue) -> str:
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "one pass" if low is None or high is None else f"{seconds(low)}–{seconds(high)}"
+
+
+def _not_measured(answers: Answers) -> str:
+    lines = [
+        (algorithm, status.replace("_", " "), reason, str(len(cells)))
+        for (algorithm, status, reason), cells in answers.not_measured.items()
+    ]
+    more = f"\n\n… and {len(lines) - MOST_REASONS} more" if len(lines) > MOST_REASONS else ""
+    return table(("algorithm", "status", "why", "cells"), lines[:MOST_REASONS]) + more
+
+
+def _measured_with(answers: Answers) -> str:
+    info, effort = answers.info, answers.effort
+    passes = 1 + max((block.pass_index for block in answers.blocks), default=-1)
+    machine = ", ".join(
+        f"{name}: {value}" for name, value in info.machine.items() if isinstance(value, str | int | float)
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in info.versions.items())
+    lines = [
+        f"{info.started_utc}, {len(info.cells)} cells, {len(info.algorithms)} algorithms, {passes} passes, "
+        f"seed {info.seed}; intervals are 95 %, over passes",
+        f"{seconds(effort.wall_s)} of wall time, {percent(effort.sampled_share)} of it in timed samples",
+        machine,
+        versions,
+        f"commit {info.git_commit}" if info.git_commit else "",
+        *info.notes,
+    ]
+    return _bullets(line for line in lines if line)

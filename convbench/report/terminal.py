@@ -1,0 +1,67 @@
+"""The run on the terminal: tables for people, plain lines for pipes."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from convbench.analysis.quantities import percent, seconds
+from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
+from convbench.report.answers import Answers
+from convbench.report.markdown import stretch_text
+
+MOST_FAILURES = 12
+
+
+def print_answers(console: Console, answers: Answers) -> None:
+    """Winners, crossovers, failures, and the share of time that went into samples."""
+    tables = console.is_terminal
+    for title, head, lines in (_winners(answers), _failures(answers)):
+        if not lines:
+            continue
+        if tables:
+            table = Table(*head, title=title, title_justify="left", header_style="bold", show_edge=False)
+            for line in lines:
+                table.add_row(*map(escape, line))
+            console.print(table, end="\n\n")
+        else:
+            _plain(console, *(f"{title}: {': '.join(part for part in line if part)}" for line in lines))
+    if tables:
+        for sentence in answers.sentences():
+            console.print(f"• {sentence}", markup=False, highlight=False)
+    else:
+        _plain(console, *answers.sentences())
+    _plain(console, *(f"crossover: {crossover_sentence(crossover)}" for crossover in answers.crossovers))
+    effort = answers.effort
+    _plain(console, f"time: {seconds(effort.wall_s)}, {percent(effort.sampled_share)} of it in timed samples")
+
+
+def _plain(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _winners(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    lines: list[tuple[str, ...]] = []
+    for group in answers.groups:
+        where = place(group.threads, group.device, group.fixed)
+        if group.axis is not None:
+            lines.append((where, f"{stretch_text(group, answers)}"))
+            continue
+        for cell in group.cells:
+            best = answers.winners.get(cell.key)
+            lines.append((f"{where}, {cell_name(cell)}", winner_sentence(best) if best else "nobody passed"))
+    axis = next((group.axis for group in answers.groups if group.axis), None)
+    return "fastest", ("where", f"fastest by {axis}" if axis else "fastest"), lines
+
+
+def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    lines = [
+        (algorithm, status.replace("_", " "), f"{len(cells)}× {cells[0]}{' …' if len(cells) > 1 else ''}", reason)
+        for (algorithm, status, reason), cells in answers.not_measured.items()
+        if status not in ("unsupported", "not_reached")
+    ]
+    if len(lines) > MOST_FAILURES:
+        lines = [*lines[:MOST_FAILURES], (f"… and {len(lines) - MOST_FAILURES} more", "", "", "")]
+    return "failed", ("failed", "status", "cells", "why"), lines
