@@ -99,7 +99,7 @@ def report(
     ] = None,
 ) -> int:
     """One self-contained HTML report of a run, or of several side by side."""
-    from convbench.report.write import write_comparison, write_report
+    from convbench.report.folder import write_comparison, write_report
     from convbench.store import RunFolder
 
     opened = [RunFolder.open(folder) for folder in folders]
@@ -120,11 +120,12 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="default: standard output")] = None,
 ) -> int:
     """A run's table of results, one row a cell and contender."""
+    from convbench.analysis.table import rows
     from convbench.report.tabular import export as export_rows
     from convbench.store import RunFolder
 
     opened = RunFolder.open(folder)
-    export_rows(opened.info, opened.blocks, format, out)
+    export_rows(rows(opened.info, opened.blocks), out, format)
     return ExitCode.FINE
 
 
@@ -140,8 +141,9 @@ def verify(
 ) -> int:
     """Numerical agreement with float64 only: no timing, nothing kept."""
     from convbench import runs
+    from convbench.analysis.table import rows
+    from convbench.report.listings import print_agreement
     from convbench.report.progress import ProgressView
-    from convbench.report.terminal import print_agreement
 
     wishes = _wishes(algorithms, threads, device, plugin, verify_only=True)
     scratch = Path(tempfile.mkdtemp(prefix="convbench-verify-"))
@@ -149,7 +151,7 @@ def verify(
         folder = runs.start(_suite(suite, wishes), scratch, wishes)
         with ProgressView(console) as view:
             runs.measure(folder, view)
-        print_agreement(console, folder.info, folder.blocks)
+        print_agreement(console, rows(folder.info, folder.blocks))
         return _exit_code(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -160,7 +162,6 @@ def describe(what: Annotated[str, typer.Argument(metavar="SUITE|SPEC", help="a s
     """Shapes, parameters, FLOPs and memory of a problem or of a suite's cells; no timing."""
     from convbench import describe as describing
     from convbench.machine import usable_cores
-    from convbench.report.terminal import print_cells, print_facts
     from convbench.spec import ConvSpec
 
     if _is_spec(what):
@@ -180,7 +181,7 @@ def list_algorithms(
 ) -> int:
     """The algorithms, with their class and tags; for a spec, what each says of it."""
     from convbench import catalog
-    from convbench.report.terminal import print_algorithms
+    from convbench.report.listings import print_algorithms
     from convbench.spec import ConvSpec
 
     print_algorithms(console, catalog.load(plugin or ()), None if spec is None else ConvSpec.parse(spec))
@@ -191,7 +192,7 @@ def list_algorithms(
 def doctor() -> int:
     """What makes this machine noisy, what that does to results, and how to change it. Changes nothing."""
     from convbench import machine
-    from convbench.report.terminal import print_findings
+    from convbench.report.listings import print_findings
 
     print_findings(console, machine.describe(), machine.versions(), machine.findings())
     return ExitCode.FINE
@@ -210,9 +211,8 @@ def schema() -> int:
 
 def _measure(folder: RunFolder, *, report: bool) -> int:
     from convbench import runs
+    from convbench.report.folder import print_summary, write_report, write_tables
     from convbench.report.progress import ProgressView
-    from convbench.report.terminal import print_summary
-    from convbench.report.write import write_report, write_tables
 
     info = folder.info
     console.print(

@@ -1,0 +1,85 @@
+"""What verify, describe, list and doctor print: tables on a terminal, tab-separated lines in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from convbench.algorithm import ConvAlgorithm
+from convbench.machine import Finding
+from convbench.result import Row, Status
+from convbench.spec import ConvSpec
+
+
+def print_table(console: Console, head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """One table, each line as long as `head`."""
+    if console.is_terminal:
+        table = Table(*head, header_style="bold", show_edge=False)
+        for line in lines:
+            table.add_row(*map(escape, line))
+        console.print(table)
+    else:
+        for line in (head, *lines):
+            console.print("\t".join(line), markup=False, soft_wrap=True)
+
+
+def print_agreement(console: Console, rows: Sequence[Row]) -> None:
+    """Each contender's worst cell beside its bound, then whatever did not agree."""
+    tried = [row for row in rows if row.status not in (Status.UNSUPPORTED, Status.NOT_REACHED)]
+    lines = []
+    for name in dict.fromkeys(row.algorithm for row in rows):
+        own = [row for row in tried if row.algorithm == name]
+        passed = [row for row in own if row.status is Status.PASSED]
+        worst = max(passed, key=_share, default=None)
+        shown = ("–", "–", "–") if worst is None else (f"{worst.error:.2g}", f"{worst.error_bound:.2g}", worst.spec)
+        unsupported = sum(row.algorithm == name and row.status is Status.UNSUPPORTED for row in rows)
+        lines.append((name, f"{len(passed)} of {len(own)}", str(unsupported), *shown))
+    print_table(console, ("algorithm", "agree", "unsupported", "worst error", "bound", "where"), lines)
+    for row in tried:
+        if row.status is not Status.PASSED:
+            text = f"{row.algorithm} {row.status}: {row.reason}  ({row.spec}, {row.threads} threads)"
+            console.print(text, markup=False, soft_wrap=True)
+
+
+def print_algorithms(console: Console, algorithms: Mapping[str, ConvAlgorithm], spec: ConvSpec | None) -> None:
+    """Name, device, precision class and tags; for a spec, whether each can run it, and why not."""
+    lines = []
+    for name, algorithm in algorithms.items():
+        line = [name, algorithm.device, algorithm.precision, " ".join(sorted(algorithm.tags))]
+        if spec is not None:
+            unsupported = algorithm.supports(spec)
+            line.append("yes" if unsupported is None else f"no: {unsupported.reason}")
+        lines.append(line)
+    head = ["algorithm", "device", "precision", "tags"]
+    print_table(console, head if spec is None else [*head, "runs this spec"], lines)
+
+
+def print_findings(
+    console: Console, machine: Mapping[str, object], versions: Mapping[str, str], findings: Sequence[Finding]
+) -> None:
+    """The machine, its libraries, then each finding with its effect and its remedy."""
+    for key in ("cpu", "cores", "caches", "memory_bytes", "system", "python", "fingerprint"):
+        console.print(f"{key.removesuffix('_bytes'):12} {_readable(key, machine[key])}", markup=False)
+    console.print(
+        f"{'libraries':12} {', '.join(f'{name} {version}' for name, version in versions.items())}", markup=False
+    )
+    console.print()
+    lines = [("!" if f.noisy else "", f.topic, f.state, f.effect, f.remedy if f.noisy else "") for f in findings]
+    print_table(console, ("", "what", "here", "what it does to results", "to change it"), lines)
+    noisy = sum(finding.noisy for finding in findings)
+    console.print(f"\n{noisy} of {len(findings)} make timings here noisier than they need to be; nothing was changed.")
+
+
+def _share(row: Row) -> float:
+    return (row.error or 0.0) / (row.error_bound or 1.0)
+
+
+def _readable(key: str, value: object) -> str:
+    if key == "memory_bytes" and isinstance(value, int):
+        return f"{value / 2**30:.1f} GiB"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {size // 1024} KiB" for name, size in value.items())
+    return str(value)
