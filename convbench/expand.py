@@ -118,13 +118,12 @@ def _check_geometry(suite: SuiteFile, spec: ConvSpec, document: Document, place:
 
 
 def _check_crossovers(suite: SuiteFile, points: tuple[Point, ...], document: Document) -> None:
-    values: dict[str, set[object]] = {}
+    seen: dict[str, set[AxisValue]] = {}
     for point in points:
         for axis, value in point.axes.items():
-            values.setdefault(axis, set()).add(value)
-    numeric = {a for a, seen in values.items() if len(seen) > 1 and not any(isinstance(value, str) for value in seen)}
-    if any(len(sweep.get("threads", ())) > 1 for sweep in suite.sweep):
-        numeric.add("threads")
+            if not isinstance(value, str):
+                seen.setdefault(axis, set()).add(value)
+    numeric = [axis for axis, values in seen.items() if len(values) > 1]
     for index, crossover in enumerate(suite.crossovers):
         if crossover["axis"] not in numeric:
             kind = "swept axis of numbers"

@@ -24,9 +24,9 @@ from convbench.spec import ConvSpec
 from convbench.suite_file import SuiteFile, Thread, suite_schema
 from convbench.yaml_lines import Document, Place, parse_yaml, read_yaml, unknown
 
-__all__ = ["SAMPLE", "Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
+__all__ = ["Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
 
-SAMPLE: Final = "sample:"
+SAMPLES: Final = ("sample:grace_hopper.jpg",)  # what matplotlib brings along
 
 
 class Suite(SuiteFile):
@@ -65,13 +65,12 @@ class Suite(SuiteFile):
             for count in dict.fromkeys(counts):
                 before = found.get((point.spec, count))
                 found[point.spec, count] = point if before is None else _merged(before, point)
-        swept = any("threads" in sweep for sweep in self.sweep)
         return tuple(
             Cell(
                 spec=spec,
                 threads=count,
                 device=self.device,
-                axes={**point.axes, "threads": count} if swept and point.axes else point.axes,
+                axes=point.axes,
                 weight=1.0 if point.weight is None else point.weight,
                 name=point.name,
             )
@@ -172,7 +171,9 @@ def _first(document: Document, error: ValidationError) -> SuiteError:
 
 
 def _input(given: str, folder: Path, document: Document) -> str:
-    if given.startswith(SAMPLE):
+    if given.startswith("sample:"):
+        if given not in SAMPLES:
+            raise document.error(("input",), f"input: {unknown('sample', given, SAMPLES)}")
         return given
     try:
         file = (folder / given).resolve(strict=True)
