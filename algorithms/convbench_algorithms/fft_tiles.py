@@ -1,0 +1,180 @@
+"""Which tiles to cut an image into for its FFTs: their geometry, and the cost model that picks their size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyfftw
+
+from convbench.algorithm import MiB, Resources
+from convbench.spec import ConvSpec, Pair
+
+TileOrigins = npt.NDArray[np.int64]  # [tiles,3]: image, row and column in the padded input
+
+CACHE_BYTES: Final = 1 * MiB
+"""What a tile and its spectra should fit in: the second-level cache of a core."""
+
+MOVES: Final = 15
+"""Gathering, scattering and reloading a point cost as much as this many flops inside an FFT."""
+
+SPILL: Final = 1.5
+"""How much slower an FFT is whose data outgrow the cache (FFTW, measured: 1.2 at 512², 1.9 at 1024²)."""
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """What each tile takes of the padded input and gives to the output; pairs are rows and columns.
+
+    Tile (i, j) loads `take` elements from (i, j)·`step` on, zeros after them up to `extent`, and of its
+    inverse transform the first `keep` elements are outputs, the first of them belonging to the position
+    (i, j)·`step` − `lead` of the padded input. Where `adds`, outputs of neighbouring tiles are summed.
+    """
+
+    extent: Pair
+    counts: Pair
+    take: Pair
+    step: Pair
+    keep: Pair
+    lead: Pair
+    adds: bool
+
+    @property
+    def reach(self) -> Pair:
+        """How far the last tile reads into the padded input and the zeros after it."""
+        rows, cols = ((self.counts[axis] - 1) * self.step[axis] + self.take[axis] for axis in (0, 1))
+        return rows, cols
+
+    def phases(self, images: int, workers: int) -> list[list[TileOrigins]]:
+        """The tiles of all images as [phase][worker]: within a phase no two workers share an output.
+
+        Where outputs are added, a tile's reach over ceil(keep / step) rows of tiles, so only every so
+        many rows of tiles are in one phase, and a row of tiles belongs to one worker. The sums have the
+        same order, and so the same round-off, for any number of workers.
+        """
+        colours = -(-self.keep[0] // self.step[0]) if self.adds else 1
+        origins = np.empty((images, *self.counts, 3), np.int64)
+        origins[..., 0] = np.arange(images)[:, None, None]
+        origins[..., 1] = np.arange(self.counts[0])[:, None] * self.step[0]
+        origins[..., 2] = np.arange(self.counts[1]) * self.step[1]
+        phases = []
+        for colour in range(min(colours, self.counts[0])):
+            units = origins[:, colour::colours].reshape(-1, self.counts[1] if self.adds else 1, 3)
+            parts = np.array_split(units, min(workers, len(units)))
+            phases.append([part.reshape(-1, 3) for part in parts])
+        return phases
+
+
+def saving_grid(spec: ConvSpec, extent: Pair) -> TileGrid:
+    """Overlap-save: tiles overlap by the filter's extent less one, and keep the outputs that no wrap-around reaches."""
+    counts = tiles_to_save(spec, 0, extent[0]), tiles_to_save(spec, 1, extent[1])
+    fits = [_outputs_saved(spec, axis, extent[axis]) for axis in (0, 1)]
+    u, v = spec.stride
+    return TileGrid(
+        extent=extent,
+        counts=counts,
+        take=extent,
+        step=(fits[0] * u, fits[1] * v),
+        keep=((fits[0] - 1) * u + 1, (fits[1] - 1) * v + 1),
+        lead=(0, 0),
+        adds=False,
+    )
+
+
+def tiles_to_save(spec: ConvSpec, axis: int, length: int) -> int:
+    """How many tiles of a length give all outputs along an axis; 0 if the filter is longer."""
+    fit = _outputs_saved(spec, axis, length)
+    return -(-(spec.p, spec.q)[axis] // fit) if fit > 0 else 0
+
+
+def _outputs_saved(spec: ConvSpec, axis: int, length: int) -> int:
+    return (length - spec.filter_extent[axis]) // spec.stride[axis] + 1
+
+
+def adding_grid(spec: ConvSpec, extent: Pair) -> TileGrid:
+    """Overlap-add: tiles are disjoint, followed by zeros that their outputs run into, and those overlaps are added."""
+    counts = tiles_to_add(spec, 0, extent[0]), tiles_to_add(spec, 1, extent[1])
+    lead = spec.filter_extent[0] - 1, spec.filter_extent[1] - 1
+    take = extent[0] - lead[0], extent[1] - lead[1]
+    return TileGrid(extent=extent, counts=counts, take=take, step=take, keep=extent, lead=lead, adds=True)
+
+
+def tiles_to_add(spec: ConvSpec, axis: int, length: int) -> int:
+    """How many tiles of a length take all the input along an axis; 0 if the filter is longer."""
+    fit = length - spec.filter_extent[axis] + 1
+    return -(-needed_extent(spec)[axis] // fit) if fit > 0 else 0
+
+
+def needed_extent(spec: ConvSpec) -> Pair:
+    """What the outputs see of the padded input: (u·(P−1) + filter's extent, …); the stride may leave a rest."""
+    rows, cols = ((p - 1) * u + f for p, u, f in zip((spec.p, spec.q), spec.stride, spec.filter_extent, strict=True))
+    return rows, cols
+
+
+def smooth_extents(least: int, whole: int) -> Iterator[int]:
+    """Even FFT lengths from `least` on that FFTW likes (2ᵃ·{1,3,5}), and one that holds the `whole`."""
+    single = whole_extent(whole)
+    for odd in (1, 3, 5):
+        length = 2 * odd
+        while length < single:
+            if length >= max(least, 8):
+                yield length
+            length *= 2
+    yield single
+
+
+def whole_extent(length: int) -> int:
+    """The next even length that FFTW likes."""
+    return 2 * int(pyfftw.next_fast_len(-(-length // 2)))
+
+
+def tile_bytes(spec: ConvSpec, extent: Pair) -> int:
+    """What one tile needs: [max(C,K),M,N] real, shared by input and output, [C,M,F] and [K,M,F] complex."""
+    M, N = extent
+    spectra = spec.c if is_depthwise(spec) else spec.c + spec.k
+    return spec.itemsize * M * (max(spec.c, spec.k) * N + 2 * spectra * (N // 2 + 1))
+
+
+def filter_bytes(spec: ConvSpec, extent: Pair) -> int:
+    """What the spectra of the filters need: [K,C/groups,M,F] complex."""
+    M, N = extent
+    return 2 * spec.itemsize * spec.k * (spec.c // spec.groups) * M * (N // 2 + 1)
+
+
+def is_depthwise(spec: ConvSpec) -> bool:
+    """Whether each output channel sees just its own input channel, so that spectra can be multiplied in place."""
+    return spec.c == spec.k == spec.groups
+
+
+def cheapest_extent(spec: ConvSpec, resources: Resources, wholes: Pair, tiles: Callable[[int, int], int]) -> Pair:
+    """The tile [M,N] of least cost; `tiles(axis, length)` counts the tiles that cover an axis (0: too short).
+
+    A tile of C input and K output channels costs, in flops,
+
+        (C + K)·M·N·(2.5·log₂(M·N)·spill + MOVES)    real FFTs there and back, and moving each point
+        + 4·K·(C/groups)·M·N                         complex multiply-adds at M·N/2 frequencies
+
+    and the image costs that times the number of tiles: small tiles waste their overlap with the filter's
+    extent, large ones log₂ and the cache, and both waste what sticks out of the image. Since the number of
+    tiles is exact, no formula for the best length is needed (scipy's overlap-add has one, by Lambert's W).
+    Tiles that keep the workspace within `resources.tile_limit_bytes` come first, then the least workspace.
+    """
+
+    def rank(extent: Pair) -> tuple[float, float]:
+        M, N = extent
+        workspace = resources.threads * tile_bytes(spec, extent) + filter_bytes(spec, extent)
+        spill = 1.0 if tile_bytes(spec, extent) / (spec.c + spec.k) <= CACHE_BYTES / 2 else SPILL
+        transforms = (spec.c + spec.k) * M * N * (2.5 * math.log2(M * N) * spill + MOVES)
+        products = 4 * spec.k * (spec.c // spec.groups) * M * N
+        cost = tiles(0, M) * tiles(1, N) * (transforms + products)
+        return max(workspace - resources.tile_limit_bytes, 0), cost
+
+    rows, cols = (
+        [length for length in smooth_extents(spec.filter_extent[axis], wholes[axis]) if tiles(axis, length)]
+        for axis in (0, 1)
+    )
+    return min(((M, N) for M in rows for N in cols), key=rank)

@@ -1,0 +1,99 @@
+"""Copying tiles of the padded input into FFT buffers, and their outputs out of them into y."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+from convbench.algorithm import Array
+from convbench.boundary import OUTSIDE, IndexMap, index_maps
+from convbench.spec import ConvSpec, Pair
+from convbench_algorithms.fft_tiles import TileOrigins
+
+
+class PaddedInput(NamedTuple):
+    """The padded input as maps to source indices; its columns plain[0] … plain[1]−1 are those of x, in order."""
+
+    rows: IndexMap
+    cols: IndexMap
+    plain: Pair
+
+
+def padded_input(spec: ConvSpec, reach: Pair) -> PaddedInput:
+    """Maps that cover `reach`, with zeros for whatever no output sees.
+
+    A stride may step over elements. A direct sum never meets them, but a transform would spread their
+    round-off over all outputs, however large they are.
+    """
+    rows, cols = (_seen(spec, axis, index, reach[axis]) for axis, index in enumerate(index_maps(spec)))
+    left, right = spec.padding[1][0], spec.padding[1][0] + spec.w
+    plain = bool((cols[left:right] != OUTSIDE).all())
+    return PaddedInput(rows, cols, (left, right) if plain else (0, 0))
+
+
+def _seen(spec: ConvSpec, axis: int, index: IndexMap, extent: int) -> IndexMap:
+    outputs, taps = (spec.p, spec.q)[axis], (spec.r, spec.s)[axis]
+    seen = np.arange(outputs)[:, None] * spec.stride[axis] + np.arange(taps) * spec.dilation[axis]
+    visible = np.full(max(extent, len(index)), OUTSIDE, np.int64)
+    visible[seen] = index[seen]
+    return visible
+
+
+def _gather(x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
+    """Fill real [B,C,M,N] with `take` elements from each origin in tiles [≤B,3], and zeros after them."""
+    rows, cols, plain = padded.rows, padded.cols, padded.plain
+    _, C, M, _ = real.shape
+    for line in prange(len(tiles) * C * M):
+        b = line // (C * M)
+        c = line // M % C
+        row = line % M
+        target = real[b, c, row]
+        source = rows[tiles[b, 1] + row] if row < take[0] else OUTSIDE
+        if source == OUTSIDE:
+            target[:] = 0
+            continue
+        values = x[tiles[b, 0], c, source]
+        col0 = tiles[b, 2]
+        first = min(max(plain[0] - col0, 0), take[1])
+        last = min(max(plain[1] - col0, first), take[1])
+        for col in range(first):
+            target[col] = 0 if cols[col0 + col] == OUTSIDE else values[cols[col0 + col]]
+        shift = col0 - plain[0]
+        for col in range(first, last):
+            target[col] = values[shift + col]
+        for col in range(last, take[1]):
+            target[col] = 0 if cols[col0 + col] == OUTSIDE else values[cols[col0 + col]]
+        target[take[1] :] = 0
+
+
+def _scatter(real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array) -> None:
+    """Write, or add, the first `keep` elements of each tile in real [B,K,M,N] to every u-th, v-th position in y."""
+    _, K, P, Q = y.shape
+    u, v = stride
+    for line in prange(len(tiles) * K * keep[0]):
+        b = line // (K * keep[0])
+        k = line // keep[0] % K
+        row = line % keep[0]
+        position = tiles[b, 1] - lead[0] + row
+        if position < 0 or position % u or position // u >= P:
+            continue
+        values = real[b, k, row]
+        target = y[tiles[b, 0], k, position // u]
+        begin = tiles[b, 2] - lead[1]
+        first = max((begin + v - 1) // v, 0)
+        last = min((begin + keep[1] + v - 1) // v, Q)
+        if adds:
+            for q in range(first, last):
+                target[q] += values[q * v - begin]
+        else:
+            for q in range(first, last):
+                target[q] = values[q * v - begin]
+
+
+# Each kernel twice: within one of several threads, and spread over all of them.
+gather = njit(nogil=True, cache=True)(_gather)
+scatter = njit(nogil=True, cache=True)(_scatter)
+parallel_gather = njit(nogil=True, cache=True, parallel=True)(_gather)
+parallel_scatter = njit(nogil=True, cache=True, parallel=True)(_scatter)
