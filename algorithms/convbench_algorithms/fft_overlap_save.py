@@ -1,0 +1,40 @@
+"""Overlap-save: FFTs of overlapping tiles, of which each keeps the outputs that wrap-around does not reach."""
+
+from __future__ import annotations
+
+from typing import final
+
+from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported
+from convbench.spec import ConvSpec
+from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.fft_error import fft_error
+from convbench_algorithms.fft_tiles import cheapest_extent, needed_extent, saving_grid, tiles_to_save, whole_extent
+from convbench_algorithms.tiled_fft import TiledFftPlan, unsupported_by_fft
+
+
+@final
+class FftOverlapSave(ForwardAlgorithm):
+    """Tiles of [M,N] inputs give [M−R+1,N−S+1] outputs each, written straight into y.
+
+    Stockham, "High-speed convolution and correlation" (AFIPS 1966). The workspace depends on the tile,
+    not on the image. All positions are computed; a stride keeps every u-th and v-th.
+    """
+
+    name = "fft_overlap_save"
+    tags = frozenset({"cpu", "fft", "tiled"})
+
+    def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
+        """See `ForwardAlgorithm`."""
+        return unsupported_by_fft(spec)
+
+    def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
+        """See `ForwardAlgorithm`; for the largest tile that there is, the whole image."""
+        rows, cols = needed_extent(spec)
+        return fft_error(spec, whole_extent(rows) * whole_extent(cols))
+
+    def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        """See `ForwardAlgorithm`."""
+        extent = cheapest_extent(
+            spec, resources, needed_extent(spec), lambda axis, length: tiles_to_save(spec, axis, length)
+        )
+        return TiledFftPlan(spec, resources, saving_grid(spec, extent))
