@@ -6,4 +6,7 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.im2col:Im2col",
     "convbench_algorithms.separable:Separable",
     "convbench_algorithms.low_rank:LowRank",
+    "convbench_algorithms.fft:Fft",
+    "convbench_algorithms.fft_overlap_save:FftOverlapSave",
+    "convbench_algorithms.fft_overlap_add:FftOverlapAdd",
 )
