@@ -49,15 +49,18 @@ def number(value: float) -> str:
 
 
 def number_range(low: float, high: float) -> str:
-    """`21–26`, with as many decimals as keep the two ends apart."""
-    texts = number(low), number(high)
-    if texts[0] != texts[1]:
-        return f"{texts[0]}–{texts[1]}"
-    for decimals in (1, 2):
-        low_text, high_text = f"{low:.{decimals}f}", f"{high:.{decimals}f}"
-        if low_text != high_text:
-            return f"{low_text}–{high_text}"
-    return f"{low:.2f} ± 0.01"
+    """`21–26`, with the decimals that its width is worth."""
+    digits = _decimals(high - low)
+    return f"{low:.{digits}f}–{high:.{digits}f}"
+
+
+def within(value: float, low: float, high: float) -> str:
+    """`23 (95 %: 21–26)`, with the decimals that the interval's width is worth."""
+    return f"{value:.{_decimals(high - low)}f} (95 %: {number_range(low, high)})"
+
+
+def _decimals(width: float) -> int:
+    return 0 if width >= 2 else 1 if width >= 0.2 else 2
 
 
 def plural(count: int, word: str, many: str = "") -> str:

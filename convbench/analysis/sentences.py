@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convbench.analysis.crossovers import Crossed, Crossover, Curve, NotEnoughData, OneSided, Unresolved
-from convbench.analysis.quantities import factor, number, number_range, plural
+from convbench.analysis.quantities import factor, number, plural, within
 from convbench.analysis.statistics import Estimate
 from convbench.analysis.winners import Winner
 from convbench.result import AxisValue, Cell
@@ -39,11 +39,8 @@ def finding(crossover: Crossover) -> str:
     match outcome:
         case Crossed():
             more = f"; the first of {outcome.count} crossings" if outcome.count > 1 else ""
-            span = number_range(outcome.low, outcome.high)
-            return (
-                f"{outcome.overtaker} overtakes {outcome.overtaken} at {axis} {number(outcome.value)} "
-                f"(95 %: {span}){more}"
-            )
+            value = within(outcome.value, outcome.low, outcome.high)
+            return f"{outcome.overtaker} overtakes {outcome.overtaken} at {axis} {value}{more}"
         case OneSided():
             text = f"{outcome.faster} is faster than {outcome.slower} from {axis} {number(outcome.first)} to "
             text += number(outcome.last)

@@ -10,8 +10,8 @@ from convbench.analysis.contenders import Contenders, contenders
 from convbench.analysis.crossovers import Crossed, Crossover, crossovers
 from convbench.analysis.effort import Effort, effort
 from convbench.analysis.groups import Group, groups
-from convbench.analysis.quantities import number_range, percent, plural
-from convbench.analysis.sentences import cell_name, crossover_sentence, factor_with_interval, place
+from convbench.analysis.quantities import number_range, percent, plural, seconds
+from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.analysis.table import error_share, rows, worst_agreement
 from convbench.analysis.totals import Total, totals
 from convbench.analysis.winners import Winner, winners
@@ -103,10 +103,11 @@ class Answers:
     def _where_they_cross(self) -> list[str]:
         placed = [crossover for crossover in self.crossovers if isinstance(crossover.outcome, Crossed)]
         if placed:
-            # The narrowest interval is the best answer; the others' range says how far it carries.
-            best = min(placed, key=_relative_width)
+            # Of the first pair that crosses, the narrowest interval is the best answer; the others say how far it carries.
+            same = [crossover for crossover in placed if crossover.curve.crossing == placed[0].curve.crossing]
+            best = min(same, key=_relative_width)
             sentence = crossover_sentence(best)
-            values = [c.outcome.value for c in placed if _same_pair(c, best) and isinstance(c.outcome, Crossed)]
+            values = [crossover.outcome.value for crossover in same if isinstance(crossover.outcome, Crossed)]
             if len(values) > 1:
                 span = number_range(min(values), max(values))
                 sentence += f"; over all {len(values)} groups that cross it lies at {span}"
@@ -117,20 +118,14 @@ class Answers:
             single = [total for total in found if total.algorithm is not None]
             if single:
                 where = place(group.threads, group.device, group.fixed)
-                from convbench.analysis.quantities import seconds
-
                 total = single[0].time
                 span = f" (95 %: {seconds(total.low)}–{seconds(total.high)})" if total.has_interval else " (one pass)"
                 return [f"At {where}, all shapes take {seconds(total.value)}{span} with {single[0].algorithm} alone."]
         clear = [best for best in self.winners.values() if best.margin is not None and not best.is_tie]
         if not clear:
             return []
-        best = max(clear, key=lambda one: one.margin.value if one.margin else 0.0)
-        assert best.margin is not None
-        margin = factor_with_interval(best.margin)
-        return [
-            f"The clearest win is {best.algorithm} at {cell_name(best.cell)}: {margin} faster than {best.runner_up}."
-        ]
+        top = max(clear, key=lambda one: one.margin.value if one.margin else 0.0)
+        return [f"The clearest win is at {cell_name(top.cell)}: {winner_sentence(top)}."]
 
     def _is_it_right(self) -> str:
         checked = [worst for c in self.contenders.values() if (worst := worst_agreement(c.blocks)) is not None]
@@ -149,10 +144,6 @@ class Answers:
 def _relative_width(crossover: Crossover) -> float:
     outcome = crossover.outcome
     return outcome.high / outcome.low if isinstance(outcome, Crossed) and outcome.low > 0 else float("inf")
-
-
-def _same_pair(one: Crossover, other: Crossover) -> bool:
-    return one.curve.crossing == other.curve.crossing
 
 
 def _listed(parts: list[str]) -> str:

@@ -17,11 +17,20 @@ from convbench.result import Block, RunInfo
 def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
     """Write results.csv, summary.md, figures/*.svg and *.png, and report.html into a run's folder."""
     answers = Answers(info, blocks)
-    folder.mkdir(parents=True, exist_ok=True)
-    export(answers.rows, folder / "results.csv")
-    (folder / "summary.md").write_text(summary(answers), encoding="utf-8")
+    _write_tables(folder, answers)
+
+
+def write_tables(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
+    """Write only results.csv and summary.md."""
+    _write_tables(folder, Answers(info, blocks))
 
 
 def print_summary(console: Console, info: RunInfo, blocks: Sequence[Block]) -> None:
     """Print winners, crossovers, failures and the share of time."""
     print_answers(console, Answers(info, blocks))
+
+
+def _write_tables(folder: Path, answers: Answers) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    export(answers.rows, folder / "results.csv")
+    (folder / "summary.md").write_text(summary(answers), encoding="utf-8")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from convbench.analysis.groups import Group, stretches
 from convbench.analysis.quantities import percent, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
+from convbench.analysis.statistics import Estimate
 from convbench.report.answers import Answers
 from convbench.result import AxisValue
 
@@ -21,15 +23,8 @@ def summary(answers: Answers) -> str:
         parts += ["## Crossovers", _bullets(crossover_sentence(crossover) for crossover in answers.crossovers)]
     parts += ["## Fastest", *_fastest(answers)]
     for group, found in answers.totals:
-        lines = [
-            (
-                total.algorithm or "the best of each",
-                seconds(total.time.value),
-                _interval(total.time.low, total.time.high),
-            )
-            for total in found
-        ]
-        parts += [f"### In all, {place(group.threads, group.device, ())}", table(("", "time", "95 %"), lines)]
+        sums = [(one.algorithm or "the best of each", seconds(one.time.value), interval(one.time)) for one in found]
+        parts += [f"### In all, {place(group.threads, group.device, ())}", table(("", "time", "95 %"), sums)]
     if answers.not_measured:
         parts += ["## Not measured", _not_measured(answers)]
     parts += ["## Measured with", _measured_with(answers)]
@@ -44,9 +39,10 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown and its HTML leave alone, on one line."""
-    for mark in "\\`*_<>|[]":
+    for mark in "\\`*<>|[]":
         text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+    # An underscore inside a word, as in fft_overlap_add, is plain in GitHub's Markdown.
+    return " ".join(re.sub(r"(?<!\w)_|_(?!\w)", r"\_", text).split())
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -60,28 +56,27 @@ def _fastest(answers: Answers) -> Iterable[str]:
         lines = [(place(group.threads, group.device, group.fixed), stretch_text(group, answers)) for group in swept]
         yield table(("where", f"fastest by {escape(str(swept[0].axis))} (≈: cannot be told apart)"), lines)
     for group in listed:
-        lines = [
+        cells = [
             (cell_name(cell), winner_sentence(best), seconds(best.time.value))
             for cell in group.cells
             if (best := answers.winners.get(cell.key)) is not None
         ]
-        yield table((place(group.threads, group.device, ()), "fastest", "time"), lines)
+        yield table((place(group.threads, group.device, ()), "fastest", "time"), cells)
 
 
 def stretch_text(group: Group, answers: Answers) -> str:
     """`direct 3–15, direct ≈ fft 19, fft 23–63`."""
-    return ", ".join(
-        f"{' ≈ '.join(names) or 'none'} {_ends(first, last)}"
-        for names, first, last in stretches(group, answers.winners)
-    )
+    found = stretches(group, answers.winners)
+    return ", ".join(f"{' ≈ '.join(names) or 'none'} {_ends(first, last)}" for names, first, last in found)
 
 
 def _ends(first: AxisValue, last: AxisValue) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "one pass" if low is None or high is None else f"{seconds(low)}–{seconds(high)}"
+def interval(time: Estimate) -> str:
+    """`1.2 ms–1.3 ms`, or `one pass`."""
+    return f"{seconds(time.low)}–{seconds(time.high)}" if time.has_interval else "one pass"
 
 
 def _not_measured(answers: Answers) -> str:
@@ -96,9 +91,8 @@ def _not_measured(answers: Answers) -> str:
 def _measured_with(answers: Answers) -> str:
     info, effort = answers.info, answers.effort
     passes = 1 + max((block.pass_index for block in answers.blocks), default=-1)
-    machine = ", ".join(
-        f"{name}: {value}" for name, value in info.machine.items() if isinstance(value, str | int | float)
-    )
+    plain = {name: value for name, value in info.machine.items() if isinstance(value, str | int | float)}
+    machine = ", ".join(f"{name}: {value}" for name, value in plain.items())
     versions = ", ".join(f"{name} {version}" for name, version in info.versions.items())
     lines = [
         f"{info.started_utc}, {len(info.cells)} cells, {len(info.algorithms)} algorithms, {passes} passes, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,17 +24,31 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(_WHOLE, "Int64"))
 
 
-def export(rows: Sequence[Row], path: Path, form: str = "csv") -> None:
-    """Write the rows. Raises `ConvbenchError` for an unknown format, or Parquet without pyarrow."""
+def export(rows: Sequence[Row], path: Path | None = None, form: str = "csv") -> None:
+    """Write the rows to a file, or to standard output.
+
+    Raises `ConvbenchError` for an unknown format, for Parquet without pyarrow, and for a file that cannot be written.
+    """
     if form not in FORMATS:
         raise ConvbenchError(f"format '{form}' is unknown; valid: {choices(FORMATS)}")
-    table = frame(rows)
+    content = _content(frame(rows), form)
+    if path is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConvbenchError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _content(table: pd.DataFrame, form: str) -> bytes:
     if form == "csv":
-        table.to_csv(path, index=False, lineterminator="\n")
-    elif form == "json":
-        table.to_json(path, orient="records", indent=1, force_ascii=False, double_precision=15)
-    else:
-        try:
-            table.to_parquet(path, index=False)
-        except ImportError as error:
-            raise ConvbenchError("writing parquet needs pyarrow: pip install 'convbench[parquet]'") from error
+        return table.to_csv(index=False, lineterminator="\n").encode()
+    if form == "json":
+        return table.to_json(orient="records", indent=1, force_ascii=False, double_precision=15).encode()
+    content = io.BytesIO()
+    try:
+        table.to_parquet(content, index=False)
+    except ImportError as error:
+        raise ConvbenchError("writing parquet needs pyarrow: pip install 'convbench[parquet]'") from error
+    return content.getvalue()

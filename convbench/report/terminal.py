@@ -57,7 +57,7 @@ def _winners(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ..
 
 
 def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (algorithm, status.replace("_", " "), f"{len(cells)}× {cells[0]}{' …' if len(cells) > 1 else ''}", reason)
         for (algorithm, status, reason), cells in answers.not_measured.items()
         if status not in ("unsupported", "not_reached")
