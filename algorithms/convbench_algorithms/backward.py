@@ -82,7 +82,9 @@ def _spread(spec: ConvSpec, axis: int) -> tuple[int, int, Pair]:
     length = (outputs - 1) * spec.stride[axis] + 1
     before = spec.filter_extent[axis] - 1 - spec.padding[axis][0]
     after = (spec.h, spec.w)[axis] + spec.filter_extent[axis] - 1 - length - before
-    return min(before, 0), length + min(before, 0) + min(after, 0), (max(before, 0), max(after, 0))
+    extent = length + min(before, 0) + min(after, 0)
+    spare = max(1 - extent, 0)  # where no dy reaches any dx, a zero stands for them all
+    return min(before, 0), extent + spare, (max(before, 0), max(after, 0) - spare)
 
 
 def transposed_filter(spec: ConvSpec, w: Array) -> Array:
@@ -103,7 +105,8 @@ class _BackwardDataPlan(ConvPlan):
         self.inner = algorithm.plan_forward(forward, resources)
         self.spread: Array | None = None
         self.workspace_bytes = self.inner.workspace_bytes
-        if forward.x_shape != spec.y_shape:
+        # The shapes alone do not tell: a dy that is spread and then cut can have its own shape again.
+        if spec.stride != (1, 1) or forward.x_shape != spec.y_shape:
             nbytes = int(np.prod(forward.x_shape)) * spec.itemsize
             self.workspace_bytes = resources.reserve(self.workspace_bytes + nbytes)
             self.spread = np.zeros(forward.x_shape, spec.dtype)
