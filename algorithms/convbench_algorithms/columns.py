@@ -20,7 +20,7 @@ from convbench_algorithms.taps import source_table, tap_offsets
 
 @final
 class Columns:
-    """Gathers and scatters the columns of one image and one group of a spec; making it compiles the one that is needed."""
+    """Gathers, or for backward_data scatters, the columns of one image and one group of a spec."""
 
     def __init__(self, spec: ConvSpec) -> None:
         self.rows = source_table(spec, 0)  # [P,R]

@@ -1,0 +1,84 @@
+"""im2col in panels: the columns of some output pixels at a time, so that memory does not grow with the image.
+
+The panels are the way of "Anatomy of High-Performance Many-Threaded Matrix Multiplication" (Smith et al. 2014) one
+level up: BLAS blocks each product for the caches anyway, so a panel only has to survive from its gathering to its
+product. BLAS does the threading of the products, Numba that of the gathering.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, final
+
+import numpy as np
+
+from convbench.algorithm import Array, ConvPlan, ErrorModel, MiB, PreparedConv, Resources, Unsupported, summation_error
+from convbench.spec import ConvSpec
+from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.columns import Columns
+
+# Gathering writes T·L elements once and BLAS reads them once to pack them, for 2·K·T·L FLOP, whatever L is; W, which
+# has K·T, is packed anew for every panel. So cost per pixel falls as 1/L, until the panel leaves the core's share of
+# the last-level cache and the T·L elements travel through memory. A larger panel than that gains nothing.
+PANEL_BYTES: Final = 4 * MiB
+
+
+@final
+class Im2colTiled(ForwardAlgorithm):
+    """One BLAS product for each panel of output pixels, each as large as cache and `tile_limit_bytes` allow."""
+
+    name = "im2col_tiled"
+    tags = frozenset({"cpu", "gemm"})
+
+    def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
+        """See `ForwardAlgorithm`."""
+        return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+
+    def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
+        """See `ForwardAlgorithm`."""
+        return summation_error(spec)
+
+    def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        """See `ForwardAlgorithm`."""
+        return _PanelPlan(spec, resources)
+
+
+@final
+class _PanelPlan(ConvPlan):
+    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        self.columns = Columns(spec)
+        self.groups = spec.groups
+        pixels = spec.p * spec.q
+        taps = math.prod(spec.w_shape[1:])
+        most = max(min(PANEL_BYTES, resources.tile_limit_bytes) // (taps * spec.itemsize), 1)
+        panels = -(-pixels // most)
+        self.width = -(-pixels // panels)  # the same for all, rather than a sliver at the end
+        self.workspace_bytes = resources.reserve(self.columns.nbytes + taps * self.width * spec.itemsize)
+        buffer = np.empty(taps * self.width, spec.dtype)
+        self.panels = [
+            (start, buffer[: taps * width].reshape(taps, width))
+            for start in range(0, pixels, self.width)
+            for width in [min(self.width, pixels - start)]
+        ]
+
+    def prepare(self, w: Array) -> PreparedConv:
+        return _PanelConv(self, w.reshape(self.groups, len(w) // self.groups, -1).copy())
+
+
+@final
+class _PanelConv(PreparedConv):
+    def __init__(self, plan: _PanelPlan, w: Array) -> None:
+        self.plan = plan
+        self.w = w  # [G,K/G,C/G·R·S]
+
+    def execute(self, x: Array, y: Array) -> None:
+        N, C, H, W = x.shape
+        _, K, P, Q = y.shape
+        G = self.plan.groups
+        images = x.reshape(N, G, C // G, H, W)
+        outputs = y.reshape(N, G, K // G, P * Q)
+        for n, g in np.ndindex(N, G):
+            for start, panel in self.plan.panels:
+                self.plan.columns.gather(images[n, g], panel, start)
+                # BLAS writes rows of P·Q elements as they lie: no copy of the result is made.
+                np.matmul(self.w[g], panel, out=outputs[n, g, :, start : start + panel.shape[1]])
