@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -21,7 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 from convbench.errors import SpecError
 from convbench.result import AxisValue
 from convbench.spec import MAX_EXTENT, ConvSpec
-from convbench.values import Json, expected, misfit, show
+from convbench.values import NAMED, Json, expected, misfit, show
 from convbench.yaml_lines import unknown
 
 Settings = Mapping[str, Any]
@@ -40,7 +39,7 @@ SETS: Final[dict[str, tuple[str, ...]]] = {
 # --- an axis: many values -------------------------------------------------------------------------
 
 _RANGE_KEYS: Final = ("from", "to", "step", "factor", "count")
-_RANGE: Final[Json] = {
+RANGE: Final[Json] = {
     "type": "object",
     "description": "Both ends included: `step` adds, `factor` multiplies, `count` spaces evenly by ratio.",
     "properties": {name: {"type": "number", "exclusiveMinimum": 0} for name in _RANGE_KEYS},
@@ -112,7 +111,7 @@ class Axis:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
         many = handler(schema) | {"minItems": 1}
-        return {"anyOf": [many["items"], many, _RANGE]}
+        return {"anyOf": [many["items"], many, {NAMED: "range"}]}
 
 
 class OneOrMany:
@@ -135,25 +134,31 @@ class OneOrMany:
 
 @dataclass(frozen=True, eq=False)  # typing hashes what annotates a type
 class Shorthand:
-    """Annotates a mapping that may also be given as a string, which `read` understands."""
+    """Annotates a mapping that may also be given as a string, which `read` understands; `what` says what it is."""
 
     read: Callable[[str], object]
-    schema: Json
+    what: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        return {"anyOf": [self.schema, handler(schema)]}
+        return {"anyOf": [{"type": "string", "description": self.what}, handler(schema)]}
 
     def _validate(self, value: object, mapping: Callable[[object], object]) -> object:
-        return self.read(value) if isinstance(value, str) else mapping(value)
+        if isinstance(value, str):
+            return self.read(value)
+        if not isinstance(value, dict):
+            raise expected(f"{self.what}, or a mapping", value)
+        return mapping(value)
 
 
 # --- mappings -------------------------------------------------------------------------------------
 
 
-def check_keys(value: object, valid: Sequence[str] | Mapping[str, object], required: Sequence[str] = ()) -> object:
+def check_keys(
+    value: object, valid: Sequence[str] | Mapping[str, object], required: Sequence[str] = ()
+) -> dict[str, Any]:
     """The value back if it is a mapping with known keys only, and all of the required ones."""
     if not isinstance(value, dict):
         raise expected("a mapping", value)
@@ -178,10 +183,14 @@ class Keys:
             name: core_schema.typed_dict_field(handler.generate_schema(type_), required=name in self.required)
             for name, type_ in self.types.items()
         }
-        return core_schema.no_info_before_validator_function(
-            partial(check_keys, valid=self.types, required=self.required),
-            core_schema.typed_dict_schema(fields, extra_behavior="forbid"),
+        return core_schema.no_info_wrap_validator_function(
+            self._validate, core_schema.typed_dict_schema(fields, extra_behavior="forbid")
         )
+
+    def _validate(self, value: object, mapping: Callable[[object], dict[str, Any]]) -> dict[str, Any]:
+        given = check_keys(value, self.types, self.required)
+        checked = mapping(given)
+        return {key: checked[key] for key in given}  # in the author's order, which is the order of the cells
 
 
 # --- from settings to a spec ----------------------------------------------------------------------
@@ -236,6 +245,8 @@ def coordinate(value: object) -> AxisValue:
         nested = any(isinstance(side, tuple) for side in value)
         sides = [".".join(map(str, side)) if isinstance(side, tuple) else str(side) for side in value]
         return "x".join(sides) if nested or value[0] != value[1] else value[0]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, int | float | str):
         return value
     raise TypeError(f"not a coordinate: {value!r}")

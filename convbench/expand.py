@@ -15,7 +15,7 @@ from convbench.result import AxisValue
 from convbench.shape_table import read_shape_table
 from convbench.spec import ConvSpec
 from convbench.suite_file import SuiteFile, Thread
-from convbench.yaml_lines import Document, Place, unknown
+from convbench.yaml_lines import Document, Place, shorten, unknown
 
 MAX_CELLS: Final = 100_000
 
@@ -66,6 +66,8 @@ def _swept(suite: SuiteFile, document: Document) -> Iterator[Point]:
     """Each sweep's product. A point's axes are the settings that *any* sweep varies, so that sweeps meet in a grid."""
     axes = dict.fromkeys(axis for sweep in suite.sweep for axis in sweep if axis != "threads")
     for index, sweep in enumerate(suite.sweep):
+        if not sweep:
+            raise document.error(("sweep", index), "expected at least one axis, such as kernel: [3, 5, 7]")
         names = [axis for axis in sweep if axis != "threads"]
         for values in itertools.product(*(sweep[axis] for axis in names)):
             own = dict(zip(names, values, strict=True))
@@ -93,12 +95,22 @@ def _tabled(suite: SuiteFile, document: Document, folder: Path) -> Iterator[Poin
     if table is None:
         return
     place: Place = ("shapes_from",)
-    for row in read_shape_table(folder / table["file"], table.get("source", ()), table.get("batch")):
+    file = folder / table["file"]
+    if not _is_file(file):
+        raise document.error(place, f"no such file: {shorten(table['file'])}")
+    for row in read_shape_table(file, table.get("source", ()), table.get("batch")):
         try:
             spec = _resolve(suite, row.settings, document, place)
         except SuiteError as error:
-            raise SuiteError(f"{row.where}: {str(error).removeprefix(document.where(*place) + ': ')}") from error
+            raise SuiteError(f"{row.where}: {str(error).partition(': shapes_from: ')[2]}") from error
         yield Point(spec, _threads(suite.defaults, {}), {}, row.weight, row.name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        return False
 
 
 def _resolve(suite: SuiteFile, own: Settings, document: Document, place: Place) -> ConvSpec:
@@ -126,7 +138,9 @@ def _check_crossovers(suite: SuiteFile, points: tuple[Point, ...], document: Doc
     numeric = [axis for axis, values in seen.items() if len(values) > 1]
     for index, crossover in enumerate(suite.crossovers):
         if crossover["axis"] not in numeric:
-            kind = "swept axis of numbers"
-            raise document.error(("crossovers", index, "axis"), unknown(kind, crossover["axis"], numeric))
+            problem = (
+                unknown("axis", crossover["axis"], numeric) if numeric else "no axis is swept over two numbers or more"
+            )
+            raise document.error(("crossovers", index, "axis"), problem)
         if crossover["from"] == crossover["to"]:
             raise document.error(("crossovers", index, "to"), "a crossover is between two different algorithms")

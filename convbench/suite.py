@@ -22,7 +22,7 @@ from convbench.expand import Point, expand
 from convbench.result import Cell, Crossing
 from convbench.spec import ConvSpec
 from convbench.suite_file import SuiteFile, Thread, suite_schema
-from convbench.yaml_lines import Document, Place, parse_yaml, read_yaml, unknown
+from convbench.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
 
 __all__ = ["Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
 
@@ -98,7 +98,7 @@ class Suite(SuiteFile):
 
     def _require(self, kind: str, name: str, valid: Mapping[str, object] | frozenset[str], place: Place) -> None:
         if name not in valid:
-            raise self._document.error(place, unknown(kind, name, valid))
+            raise SuiteError(one_line(f"{self.where(*place)}: {unknown(kind, name, valid)}"))
 
 
 def load_suite(path: Path) -> Suite:
@@ -158,27 +158,25 @@ def _load(document: Document, folder: Path, stem: str) -> Suite:
 
 
 def _first(document: Document, error: ValidationError) -> SuiteError:
-    """The error that comes first in the file, as `file:line: sweep.kernel[2]: what is wrong`."""
+    """The error that comes first in the file, for pydantic collects them all."""
     faults = []
     for fault in error.errors(include_url=False):
-        around = document.known(fault["loc"])
         key = fault.get("ctx", {}).get("key")
-        place = around if key is None else (*around, key)
-        faults.append((document.lines[document.known(place)], around, place, fault["msg"]))
-    _, around, place, message = min(faults, key=lambda fault: fault[0])
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in around).lstrip(".")
-    return document.error(place, f"{path}: {message}" if path else message)
+        place = (*document.known(fault["loc"]), *(() if key is None else (key,)))
+        faults.append((document.lines[document.known(place)], place, fault["msg"]))
+    _, place, message = min(faults, key=lambda fault: fault[0])
+    return document.error(place, message)
 
 
 def _input(given: str, folder: Path, document: Document) -> str:
     if given.startswith("sample:"):
         if given not in SAMPLES:
-            raise document.error(("input",), f"input: {unknown('sample', given, SAMPLES)}")
+            raise document.error(("input",), unknown("sample", given, SAMPLES))
         return given
     try:
         file = (folder / given).resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as error:
-        raise document.error(("input",), f"input: no such file: {given}") from error
+        raise document.error(("input",), f"no such file: {shorten(given)}") from error
     return str(file)
 
 

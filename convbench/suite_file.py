@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from typing import Annotated, Any, Final
@@ -10,20 +11,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic import WithJsonSchema as Schema
 
 from convbench.algorithm import Device
-from convbench.axes import Axis, Keys, OneOrMany, Shorthand, check_keys
-from convbench.errors import SpecError
+from convbench.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
+from convbench.errors import SpecError, choices
 from convbench.spec import ConvSpec
 from convbench.values import (
+    DEFINITIONS,
+    NAMED,
+    POSITIVE,
     THREAD,
     VALUES,
     expected,
     flag,
     misfit,
-    positive,
     seconds,
+    show,
     size_bytes,
     text,
-    value_type,
     whole,
     word,
 )
@@ -41,6 +44,12 @@ def _name(value: object) -> str:
     return value
 
 
+def _version(value: object) -> int:
+    if value != SCHEMA_VERSION or isinstance(value, bool):
+        raise misfit(f"this convbench reads version {SCHEMA_VERSION} of the format, not {show(value)}")
+    return SCHEMA_VERSION
+
+
 def _spec(value: str) -> ConvSpec:
     try:
         return ConvSpec.parse(value)
@@ -49,33 +58,28 @@ def _spec(value: str) -> ConvSpec:
 
 
 _STRING: Final = {"type": "string"}
-_DURATION: Final = {
-    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^[0-9.]+ ?(s|m|min|h)$"}]
-}
-_SIZE: Final = {
-    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9.]+ ?(B|KiB|MiB|GiB|TiB)$"}]
-}
 Text = Annotated[str, PlainValidator(text), Schema(_STRING)]
 _THREADS: Final = Annotated[tuple[THREAD, ...], OneOrMany()]
 _AXES: Final = {name: Annotated[tuple[type_, ...], Axis()] for name, type_ in VALUES.items()}  # type: ignore[valid-type]
-_WEIGHT: Final = value_type(positive, {"type": "number", "exclusiveMinimum": 0})
 
 Defaults = Annotated[dict[str, Any], Keys({**VALUES, "threads": _THREADS})]
 Sweep = Annotated[dict[str, Any], Keys({**_AXES, "threads": _THREADS})]
 Shape = Annotated[
     dict[str, Any] | ConvSpec,
-    Keys({**VALUES, "threads": _THREADS, "weight": _WEIGHT, "name": Text}),
-    Shorthand(_spec, {"type": "string", "description": "a spec's id: n1c64h56w56k64r3s3+padding=1"}),
+    Keys({**VALUES, "threads": _THREADS, "weight": POSITIVE, "name": Text}),
+    Shorthand(_spec, "a spec's id, such as n1c64h56w56k64r3s3+padding=1"),
 ]
 Table = Annotated[
     dict[str, Any],
     Keys({"file": Text, "source": Annotated[tuple[Text, ...], OneOrMany()], "batch": VALUES["batch"]}, ("file",)),
-    Shorthand(lambda file: {"file": file}, _STRING),
+    Shorthand(lambda file: {"file": file}, "a file's name"),
 ]
-Selector = Annotated[dict[str, Any] | str, Keys({"tag": Text}, ("tag",)), Shorthand(lambda name: name, _STRING)]
+Selector = Annotated[
+    dict[str, Any] | str, Keys({"tag": Text}, ("tag",)), Shorthand(lambda name: name, "an algorithm's name")
+]
 Crossover = Annotated[dict[str, Any], Keys(dict.fromkeys(("axis", "from", "to"), Text), ("axis", "from", "to"))]
-Seconds = Annotated[float, PlainValidator(seconds), Schema(_DURATION)]
-SizeBytes = Annotated[int, PlainValidator(size_bytes), Schema(_SIZE)]
+Seconds = Annotated[float, PlainValidator(seconds), Schema({NAMED: "duration"})]
+SizeBytes = Annotated[int, PlainValidator(size_bytes), Schema({NAMED: "size"})]
 Flag = Annotated[bool, PlainValidator(flag), Schema({"type": "boolean"})]
 
 
@@ -87,37 +91,64 @@ def _whole(least: int, most: int) -> tuple[PlainValidator, Schema]:
 class SuiteFile(BaseModel):
     """The keys of a suite file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="A convbench suite")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    schema_version: Annotated[int, *_whole(1, SCHEMA_VERSION)] = Field(SCHEMA_VERSION, alias="schema")
+    schema_version: Annotated[int, PlainValidator(_version), Schema({"const": SCHEMA_VERSION})] = Field(
+        SCHEMA_VERSION, alias="schema"
+    )
+    """The version of this file format."""
     name: Annotated[str, PlainValidator(_name), Schema({"type": "string", "pattern": f"^{NAME}$"})] = ""
+    """What the run's folder is called; the file's name if not given."""
     description: Text = ""
+    """The question that the suite answers."""
     defaults: Defaults = {}
     """Settings of every cell, unless its sweep or shape says otherwise."""
     sweep: Annotated[tuple[Sweep, ...], OneOrMany()] = ()
-    """Each mapping is a product of axes."""
+    """Axes, whose product is measured; or several such products."""
     shapes: Annotated[tuple[Shape, ...], OneOrMany()] = ()
+    """Single problems, as settings or as a spec's id, each with a weight: how often a network has it."""
     shapes_from: Table | None = None
+    """A CSV file of layers beside the suite, with columns source,name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,…"""
     algorithms: Annotated[tuple[Selector, ...], OneOrMany()] = ()
-    """Names and `{tag: …}`; none means every algorithm that supports the cell."""
+    """Names, and `tag: …` for all with that tag; every algorithm that supports the cell, if not given."""
     crossovers: Annotated[tuple[Crossover, ...], OneOrMany()] = ()
+    """Along an axis of the sweep, where does `to` overtake `from`?"""
     device: Annotated[Device, BeforeValidator(partial(word, kind="device", valid=("cpu", "cuda")))] = "cpu"
+    """What the contenders run on."""
     input: Text | None = None
-    """A photograph for x, as a file beside the suite or `sample:…`; None: seeded random data."""
+    """An image for x, as a file beside the suite or as sample:grace_hopper.jpg; seeded random data, if not given."""
     strict_geometry: Flag = False
+    """Whether to reject a stride that does not divide evenly."""
     passes: Annotated[int, *_whole(1, 1000)] = 3
+    """How often every cell is visited, each time in fresh processes."""
     budget_s: Seconds | None = Field(None, alias="budget")
+    """The whole run's time, such as 30s or 4m."""
     timeout_s: Seconds = Field(60.0, alias="timeout")
-    """For one contender in one cell and pass."""
+    """One contender's time in one cell and pass."""
     memory_limit_bytes: SizeBytes | None = Field(None, alias="memory_limit")
+    """One contender's memory, such as 4GiB."""
     seed: Annotated[int, *_whole(0, 2**32 - 1)] = 0
+    """Of the operands and of the order of measurement."""
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: object) -> object:
-        return check_keys(data, [field.alias or name for name, field in cls.model_fields.items()])
+        valid = [field.alias or name for name, field in cls.model_fields.items()]
+        if not isinstance(data, dict):
+            raise expected(f"a mapping with some of the keys {choices(valid)}", data)
+        return check_keys(data, valid)
 
 
 def suite_schema() -> dict[str, Any]:
     """The JSON Schema of a suite file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SuiteFile.model_json_schema()}
+    body = {**_untitled(SuiteFile.model_json_schema()), "$defs": {**DEFINITIONS, "range": RANGE}}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A convbench suite", **body}
+    referring: dict[str, Any] = json.loads(json.dumps(schema).replace(f'"{NAMED}": "', '"$ref": "#/$defs/'))
+    return referring
+
+
+def _untitled(node: Any) -> Any:
+    """Without the titles that pydantic makes of the keys."""
+    if isinstance(node, dict):
+        return {key: _untitled(part) for key, part in node.items() if key != "title"}
+    return [_untitled(part) for part in node] if isinstance(node, list) else node

@@ -142,14 +142,7 @@ def _thread(value: object) -> object:
     return whole(value, most=MAX_THREADS)
 
 
-def value_type(check: Callable[[Any], object], schema: Json) -> Any:
-    """A pydantic type that is one checking function, and the JSON Schema that describes it."""
-    return Annotated[Any, PlainValidator(check), WithJsonSchema(schema)]
-
-
-def _word_type(kind: str, valid: Sequence[str]) -> Any:
-    return value_type(partial(word, kind=kind, valid=valid), {"enum": list(valid)})
-
+# --- as types -------------------------------------------------------------------------------------
 
 _WHOLE: Final[Json] = {"type": "integer", "minimum": 1, "maximum": MAX_EXTENT}
 _LENGTH: Final[Json] = {"type": "integer", "minimum": 0, "maximum": MAX_EXTENT}
@@ -159,34 +152,56 @@ def _pair_schema(item: Json) -> Json:
     return {"anyOf": [item, {"type": "array", "items": item, "minItems": 2, "maxItems": 2}]}
 
 
-_PADDING: Final[Json] = {
-    "anyOf": [
-        {"enum": list(PADDING_WORDS)},
-        _LENGTH,
-        {"type": "array", "items": _pair_schema(_LENGTH), "minItems": 2, "maxItems": 2},
-    ]
+def _quantity_schema(kind: str, units: Mapping[str, int]) -> Json:
+    pattern = f"^[0-9]+([.][0-9]+)? ?({'|'.join(units)})$"
+    return {"anyOf": [{"type": kind, "exclusiveMinimum": 0}, {"type": "string", "pattern": pattern}]}
+
+
+DEFINITIONS: Final[dict[str, Json]] = {
+    "extent": _WHOLE,
+    "pair": _pair_schema(_WHOLE),
+    "padding": {"anyOf": [{"enum": list(PADDING_WORDS)}, _pair_schema(_LENGTH), _pair_schema(_pair_schema(_LENGTH))]},
+    "dtype": {"enum": list(DTYPES)},
+    "boundary": {"enum": list(BOUNDARIES)},
+    "direction": {"enum": list(DIRECTIONS)},
+    "filter": {
+        "type": "string",
+        "pattern": "^(" + "|".join(f"{name}:.+" if takes else name for name, takes in FAMILIES.items()) + ")$",
+    },
+    "flag": {"type": "boolean"},
+    "image": {"anyOf": [_WHOLE, {"type": "string", "pattern": "^[1-9][0-9]{0,8}x[1-9][0-9]{0,8}$"}]},
+    "positive": {"type": "number", "exclusiveMinimum": 0},
+    "threads": {"anyOf": [{**_WHOLE, "maximum": MAX_THREADS}, {"const": "all"}]},
+    "duration": _quantity_schema("number", _SECONDS),
+    "size": _quantity_schema("integer", _BYTES),
 }
-_FILTER: Final[Json] = {
-    "type": "string",
-    "pattern": "^(" + "|".join(f"{name}:.+" if takes else name for name, takes in FAMILIES.items()) + ")$",
-}
-_EXTENT: Final = value_type(whole, _WHOLE)
-THREAD: Final = value_type(_thread, {"anyOf": [{**_WHOLE, "maximum": MAX_THREADS}, {"const": "all"}]})
+NAMED: Final = "$named"  # stands for "$ref" until the schema is whole, since pydantic looks references up
+
+
+def _type(check: Callable[[Any], object], name: str) -> Any:
+    """A pydantic type that is one checking function, and the definition that describes it."""
+    return Annotated[Any, PlainValidator(check), WithJsonSchema({NAMED: name})]
+
+
+_EXTENT: Final = _type(whole, "extent")
+POSITIVE: Final = _type(positive, "positive")
+THREAD: Final = _type(_thread, "threads")
 
 VALUES: Final[dict[str, Any]] = {
     **dict.fromkeys(("n", "c", "h", "w", "k", "r", "s"), _EXTENT),
-    "stride": value_type(_pair, _pair_schema(_WHOLE)),
-    "padding": value_type(_padding, _PADDING),
-    "dilation": value_type(_pair, _pair_schema(_WHOLE)),
+    "stride": _type(_pair, "pair"),
+    "padding": _type(_padding, "padding"),
+    "dilation": _type(_pair, "pair"),
     "groups": _EXTENT,
-    "dtype": _word_type("dtype", DTYPES),
-    "boundary": _word_type("boundary", BOUNDARIES),
-    "filter": value_type(_filter, _FILTER),
-    "direction": _word_type("direction", DIRECTIONS),
-    "flip": value_type(flag, {"type": "boolean"}),
-    "image": value_type(_image, {"anyOf": [_WHOLE, {"type": "string", "pattern": "^[1-9][0-9]*x[1-9][0-9]*$"}]}),
+    "dtype": _type(partial(word, kind="dtype", valid=DTYPES), "dtype"),
+    "boundary": _type(partial(word, kind="boundary", valid=BOUNDARIES), "boundary"),
+    "filter": _type(_filter, "filter"),
+    "direction": _type(partial(word, kind="direction", valid=DIRECTIONS), "direction"),
+    "flip": _type(flag, "flag"),
+    "image": _type(_image, "image"),
     "kernel": _EXTENT,
     "channels": _EXTENT,
     "batch": _EXTENT,
-    "sigma": value_type(positive, {"type": "number", "exclusiveMinimum": 0}),
+    "sigma": POSITIVE,
 }
+"""Every setting but threads, and the type of one value of it."""

@@ -50,8 +50,12 @@ class Document:
         return f"{self.file}:{self.lines[self.known(place)]}"
 
     def error(self, place: Place, message: str) -> SuiteError:
-        """A one-line error that starts with `file:line: `."""
-        return SuiteError(one_line(f"{self.where(*place)}: {message}"))
+        """A one-line error: `file:line: sweep.kernel[2]: message`."""
+        steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.known(place)]
+        path = "".join(steps).removeprefix(".")
+        return SuiteError(
+            one_line(f"{self.where(*place)}: {path}: {message}" if path else f"{self.where()}: {message}")
+        )
 
 
 def read_yaml(path: Path) -> Document:
@@ -101,7 +105,7 @@ def read_text(path: Path) -> str:
         raise _error(file, line, f"not UTF-8: byte {raw[error.start]:#04x} at offset {error.start}") from error
 
 
-def one_line(text: str, limit: int = 500) -> str:
+def one_line(text: str, limit: int = 1000) -> str:
     """Text that is safe to print as one line: no control characters, no lone surrogates, not endless."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
@@ -110,7 +114,7 @@ def one_line(text: str, limit: int = 500) -> str:
 def unknown(kind: str, word: object, valid: Iterable[str]) -> str:
     """`unknown algorithm 'fftt'; did you mean 'fft'? valid: direct, fft, …`."""
     valid = sorted(valid)
-    near = difflib.get_close_matches(str(word)[:100], valid, n=1)
+    near = difflib.get_close_matches(str(word)[:100], valid, n=1, cutoff=0.55)
     hint = f"; did you mean '{near[0]}'?" if near else ";"
     return f"unknown {kind} '{shorten(str(word))}'{hint} valid: {choices(valid)}"
 
