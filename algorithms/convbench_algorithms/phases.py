@@ -47,7 +47,7 @@ class PhaseImages:
         col_shift = _shift(tap_offsets(spec, 1), spec.stride[1], col_phase, 1)
         channel_shift = np.arange(spec.c // spec.groups, dtype=np.int64) * plane
         self.shifts: IndexMap = (channel_shift[:, None, None] + row_shift[:, None] + col_shift).ravel()
-        self.workspace_bytes = self.shifts.nbytes
+        self.workspace_bytes = resources.reserve(self.shifts.nbytes)
         self.images: Array | None = None
         if spec.stride != (1, 1) or spec.padding != ((0, 0), (0, 0)):
             self.workspace_bytes = resources.reserve(self.workspace_bytes + math.prod(shape) * spec.itemsize)
