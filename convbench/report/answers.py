@@ -103,7 +103,7 @@ class Answers:
     def _where_they_cross(self) -> list[str]:
         placed = [crossover for crossover in self.crossovers if isinstance(crossover.outcome, Crossed)]
         if placed:
-            # Of the first pair that crosses, the narrowest interval is the best answer; the others say how far it carries.
+            # The first pair that crosses, at its narrowest interval; the other groups say how far it carries.
             same = [crossover for crossover in placed if crossover.curve.crossing == placed[0].curve.crossing]
             best = min(same, key=_relative_width)
             sentence = crossover_sentence(best)

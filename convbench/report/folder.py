@@ -8,6 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from convbench.report.answers import Answers
+from convbench.report.drawing import draw, png, svg
+from convbench.report.figures import Chart, charts
 from convbench.report.markdown import summary
 from convbench.report.tabular import export
 from convbench.report.terminal import print_answers
@@ -18,6 +20,7 @@ def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
     """Write results.csv, summary.md, figures/*.svg and *.png, and report.html into a run's folder."""
     answers = Answers(info, blocks)
     _write_tables(folder, answers)
+    _write_figures(folder / "figures", answers)
 
 
 def write_tables(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
@@ -34,3 +37,14 @@ def _write_tables(folder: Path, answers: Answers) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     export(answers.rows, folder / "results.csv")
     (folder / "summary.md").write_text(summary(answers), encoding="utf-8")
+
+
+def _write_figures(folder: Path, answers: Answers) -> dict[Chart, str]:
+    folder.mkdir(exist_ok=True)
+    drawn = {}
+    for chart in charts(answers):
+        figure = draw(answers, chart)
+        drawn[chart] = svg(figure)
+        (folder / f"{chart.name}.svg").write_text(drawn[chart], encoding="utf-8")
+        (folder / f"{chart.name}.png").write_bytes(png(figure))
+    return drawn
