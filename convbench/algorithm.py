@@ -79,7 +79,7 @@ class Resources:
         limit = self.memory_limit_bytes
         if limit is not None and workspace_bytes > limit:
             raise WorkspaceTooLargeError(
-                f"needs {workspace_bytes / MiB:,.0f} MiB of workspace, the limit is {limit / MiB:,.0f} MiB"
+                f"needs {workspace_bytes / MiB:,.0f} MiB of workspace, but only {limit / MiB:,.0f} MiB are left"
             )
         return workspace_bytes
 

@@ -162,10 +162,11 @@ def describe(what: Annotated[str, typer.Argument(metavar="SUITE|SPEC", help="a s
     """Shapes, parameters, FLOPs and memory of a problem or of a suite's cells; no timing."""
     from convbench import describe as describing
     from convbench.machine import usable_cores
+    from convbench.report.listings import print_cells, print_table
     from convbench.spec import ConvSpec
 
     if _is_spec(what):
-        print_facts(console, describing.describe_spec(ConvSpec.parse(what)))
+        print_table(console, ("what", "how much"), describing.describe_spec(ConvSpec.parse(what)))
     else:
         suite = _suite(what, None)
         print_cells(console, describing.describe_cells(suite.cells(len(usable_cores()))))

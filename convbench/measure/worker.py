@@ -75,7 +75,8 @@ class Contender:
         unsupported = self.algorithm.supports(self.spec)
         if unsupported is not None:
             return unsupported
-        resources = Resources(threads=threads, memory_limit_bytes=memory_limit_bytes)
+        left = memory_limit_bytes - _resident_bytes() - self.spec.minimal_bytes
+        resources = Resources(threads=threads, memory_limit_bytes=max(left, 0))
         plan, plan_s = _timed(lambda: self.algorithm.plan(self.spec, resources))
         self.bound_plan = plan
         return {"plan_s": plan_s, "workspace_bytes": resources.reserve(plan.workspace_bytes)}
@@ -172,17 +173,26 @@ def _place(error: Exception) -> str:
 
 
 def _reset_peak() -> None:
-    """Make VmHWM start again from what is resident now, where the system lets us."""
+    """Make the peak of resident memory start again from what is resident now, where the system lets us."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
 
 
+def _resident_bytes() -> int:
+    return _status_bytes("VmRSS:") or 0
+
+
 def _peak_bytes() -> int | None:
+    return _status_bytes("VmHWM:")
+
+
+def _status_bytes(field: str) -> int | None:
+    """A line of /proc/self/status, which counts in KiB; None where there is none."""
     try:
-        status = Path("/proc/self/status").read_text()
+        lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return None
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    line = next((line for line in lines if line.startswith(field)), None)
     return int(line.split()[1]) * 1024 if line else None

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from convbench.algorithm import ConvAlgorithm
+from convbench.describe import SpecSummary, size
 from convbench.machine import Finding
 from convbench.result import Row, Status
 from convbench.spec import ConvSpec
@@ -24,6 +25,29 @@ def print_table(console: Console, head: Sequence[str], lines: Iterable[Sequence[
     else:
         for line in (head, *lines):
             console.print("\t".join(line), markup=False, soft_wrap=True)
+
+
+def print_cells(console: Console, summaries: Sequence[SpecSummary]) -> None:
+    """One line a distinct problem, then what all of them come to."""
+    head = ("spec", "name", "cells", "y [N,K,P,Q]", "weights", "GFLOP", "bytes moved", "FLOP/byte", "im2col")
+    lines = [
+        (
+            one.spec,
+            one.name,
+            str(one.cells),
+            "×".join(map(str, one.y_shape)),
+            f"{one.parameters:,}",
+            f"{one.direct_flops / 1e9:.3g}",
+            size(one.minimal_bytes),
+            f"{one.flops_per_byte:.3g}",
+            size(one.columns_bytes),
+        )
+        for one in summaries
+    ]
+    print_table(console, head, lines)
+    gflop = sum(one.weight * one.direct_flops for one in summaries) / 1e9
+    cells = sum(one.cells for one in summaries)
+    console.print(f"{len(summaries)} problems in {cells} cells; {gflop:.4g} GFLOP for each problem once, by weight")
 
 
 def print_agreement(console: Console, rows: Sequence[Row]) -> None:

@@ -1,0 +1,60 @@
+"""Runs through the command line, as a user makes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from convbench.store import RunFolder
+
+FAULTY = Path(__file__).with_name("faulty.py")
+SUITE = """\
+name: tiny
+defaults: {padding: same, threads: [1]}
+sweep:
+  image: [32, 48]
+  kernel: [3, 5, 7]
+algorithms: [naive, direct]
+crossovers:
+  - {axis: kernel, from: naive, to: direct}
+passes: 2
+timeout: 20s
+"""
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """`cli("run", …)` in an empty folder."""
+
+    def call(*words: object, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "convbench", *map(str, words)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+
+    return call
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A suite of six cells."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+def only_run(folder: Path) -> RunFolder:
+    """The one run in a results folder."""
+    (path,) = folder.iterdir()
+    return RunFolder.open(path)

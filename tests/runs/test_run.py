@@ -1,0 +1,144 @@
+"""A run from the command line: what it prints, what it leaves, and its exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from convbench.result import Row, Status
+from runs.conftest import FAULTY, Cli, only_run
+
+
+def test_a_run_leaves_its_whole_folder(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    done = cli("run", tiny, "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    folder = only_run(tmp_path / "runs")
+    names = {path.name for path in folder.path.iterdir()}
+    assert {"run.json", "samples.jsonl", "results.csv", "summary.md", "report.html", "figures"} <= names
+    with (folder.path / "results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == list(Row.model_fields)
+    assert len(rows) == 6 * 2
+    assert {row["status"] for row in rows} == {"passed"}
+    assert all(float(row["error"]) <= float(row["error_bound"]) for row in rows)
+    assert "direct overtakes naive" in done.stdout or "direct is faster" in done.stdout
+    options = folder.info.options
+    assert 0 < options["useful_s"] < options["wall_s"]
+    assert 0 < options["overhead_s"] < 1e-6  # less than 0.1 % of a sample of 1 ms
+
+
+def test_the_journal_is_json_lines_and_a_report_can_follow(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    assert cli("run", tiny, "--quick", "--no-report").returncode == 0
+    folder = only_run(tmp_path / "runs")
+    for line in (folder.path / "samples.jsonl").read_text().splitlines():
+        assert json.loads(line)["crc32"]
+    assert {block.pass_index for block in folder.blocks} == {0, 1}
+    assert not (folder.path / "report.html").exists()
+    report = cli("report", folder.path)
+    assert report.returncode == 0
+    assert (folder.path / "report.html").exists()
+
+
+def test_a_spec_on_the_command_line_is_a_suite_of_one_cell(cli: Cli, tmp_path: Path) -> None:
+    spec = "n1c2h20w20k3r3s3+padding=1"
+    done = cli("run", spec, "--algorithms", "direct,im2col", "--quick", "--no-report")
+    assert done.returncode == 0, done.stderr
+    assert {block.cell for block in only_run(tmp_path / "runs").blocks} == {f"{spec}@1t"}
+
+
+def test_a_third_partys_algorithm_is_swept_verified_and_plotted(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", "direct,right")
+    assert done.returncode == 0, done.stderr
+    folder = only_run(tmp_path / "runs")
+    rights = [block for block in folder.blocks if block.algorithm == "right"]
+    assert {block.status for block in rights} == {Status.PASSED}
+    assert {block.cell for block in rights} == {cell.key for cell in folder.info.cells}
+    assert all(block.agreement is not None and block.agreement.agrees for block in rights)
+    assert "right" in (folder.path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["wrong", "unwritten", "mutator"])
+def test_a_wrong_result_is_reported_and_never_timed(cli: Cli, tiny: Path, tmp_path: Path, name: str) -> None:
+    done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", f"direct,{name}", "--no-report")
+    assert done.returncode == 3, done.stderr
+    blocks = [block for block in only_run(tmp_path / "runs").blocks if block.algorithm == name]
+    by_kernel = {"r3s3": Status.PASSED, "r5s5": Status.DISAGREED, "r7s7": Status.DISAGREED}
+    for block in blocks:
+        expected = next(status for kernel, status in by_kernel.items() if kernel in block.cell)
+        assert block.status is expected
+        assert bool(block.samples_s) == (expected is Status.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("killed", Status.CRASHED, "verify: killed by SIGKILL"),
+        ("segfault", Status.CRASHED, "verify: killed by SIGSEGV"),
+        ("exits", Status.CRASHED, "verify: exited with code 7"),
+        ("raises", Status.CRASHED, "verify: ZeroDivisionError: on purpose, over two lines (faulty.py:"),
+        ("endless", Status.TIMEOUT, "verify took longer than 1 s"),
+        ("hungry", Status.OUT_OF_MEMORY, "verify reached"),
+        ("talkative", Status.PASSED, ""),
+    ],
+)
+def test_a_failing_contender_costs_its_cell_and_nothing_else(
+    cli: Cli, tiny: Path, tmp_path: Path, name: str, status: Status, reason: str
+) -> None:
+    tiny.write_text(tiny.read_text().replace("timeout: 20s", "timeout: 1s\nmemory_limit: 600MiB"))
+    done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", f"direct,{name},naive", "--no-report")
+    assert done.returncode == 0, done.stderr
+    first = [block for block in only_run(tmp_path / "runs").blocks if block.pass_index == 0]
+    assert len(first) == 6 * 3
+    for block in first:
+        if block.algorithm == name and "r3s3" not in block.cell:
+            assert block.status is status
+            assert block.reason.startswith(reason)
+        else:
+            assert block.status is Status.PASSED
+            assert block.samples_s
+
+
+def test_unsupported_specs_keep_their_reason(cli: Cli, tmp_path: Path) -> None:
+    spec = "n1c1h20w20k1r3s3+stride=2"
+    done = cli("run", spec, "--plugin", FAULTY, "--algorithms", "direct,right", "--quick", "--no-report")
+    assert done.returncode == 0
+    (block,) = [block for block in only_run(tmp_path / "runs").blocks if block.algorithm == "right"]
+    assert (block.status, block.reason) == (Status.UNSUPPORTED, "one channel, zero padding, stride 1 only")
+
+
+def test_nothing_measured_has_its_own_exit_code(cli: Cli) -> None:
+    spec = "n1c1h20w20k1r3s3+stride=2"
+    done = cli("run", spec, "--plugin", FAULTY, "--algorithms", "right", "--quick", "--no-report")
+    assert done.returncode == 5
+
+
+def test_memory_that_would_not_fit_is_predicted(cli: Cli, tmp_path: Path) -> None:
+    suite = tmp_path / "big.yaml"
+    suite.write_text(
+        "defaults: {padding: same}\nsweep: {image: 1024, kernel: 9}\nalgorithms: [im2col]\nmemory_limit: 300MiB\n"
+    )
+    done = cli("run", suite, "--quick", "--no-report")
+    assert done.returncode == 5
+    (block,) = only_run(tmp_path / "runs").blocks
+    assert block.status is Status.OUT_OF_MEMORY
+    assert block.reason.startswith("needs 324 MiB of workspace, ")
+
+
+def test_the_budget_holds_and_every_cell_has_a_row(cli: Cli, tmp_path: Path) -> None:
+    suite = tmp_path / "long.yaml"
+    suite.write_text(
+        "defaults: {padding: same}\nsweep: {image: [256, 512, 768, 1024], kernel: {from: 3, to: 41, step: 2}}\n"
+        "algorithms: [naive, direct, im2col]\npasses: 100\n"
+    )
+    done = cli("run", suite, "--budget", "4s", "--no-report")
+    assert done.returncode == 0, done.stderr
+    folder = only_run(tmp_path / "runs")
+    assert folder.info.options["wall_s"] < 4 + 10
+    with (folder.path / "results.csv").open() as stream:
+        statuses = [row["status"] for row in csv.DictReader(stream)]
+    assert len(statuses) == 80 * 3
+    assert set(statuses) == {"passed", "not_reached"}
