@@ -255,9 +255,8 @@ def _curve(crossing: Crossing, cells: Sequence[Cell], merged: Contenders) -> Cur
         if logs:
             points.append(Point(at, cell, logs))
         else:
-            failed = [one for one in (start, to) if one.status is not Status.PASSED]
-            missing.append(
-                (at, "; ".join(f"{one.algorithm} {one.status.replace('_', ' ')}" for one in failed) or "no common pass")
-            )
+            unpassed = (one for one in (start, to) if one.status is not Status.PASSED)
+            failed = [f"{one.algorithm} {one.status.replace('_', ' ')}" for one in unpassed]
+            missing.append((at, "; ".join(failed) or "no common pass"))
     fixed = tuple((name, value) for name, value in cells[0].axes.items() if name != crossing.axis)
     return Curve(crossing, cells[0].threads, cells[0].device, fixed, tuple(points), tuple(missing))

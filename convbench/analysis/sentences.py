@@ -73,12 +73,12 @@ def _gaps(curve: Curve) -> str:
 
 
 def winner_sentence(winner: Winner) -> str:
-    """`direct, 1.42× (1.40–1.45) faster than fft`."""
+    """`direct, 1.42× (1.40–1.45) as fast as fft`."""
     if winner.is_tie and not winner.is_provisional:
         return f"tie: {', '.join(winner.tied)}"
     if winner.runner_up is None or winner.margin is None:
         return f"{winner.algorithm}, alone"
-    return f"{winner.algorithm}, {factor_with_interval(winner.margin)} faster than {winner.runner_up}"
+    return f"{winner.algorithm}, {factor_with_interval(winner.margin)} as fast as {winner.runner_up}"
 
 
 def factor_with_interval(ratio: Estimate) -> str:

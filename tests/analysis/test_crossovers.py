@@ -55,7 +55,7 @@ def test_more_passes_narrow_the_interval():
 def test_the_sentence_can_be_quoted():
     found = only(run_crossing_at(20.0, pass_noise=0.05))
     text = crossover_sentence(found)
-    assert re.fullmatch(r"1 thread, image 512: fft overtakes direct at kernel \d+ \(95 %: \d+–\d+\)", text)
+    assert re.fullmatch(r"1 thread, image 512: fft overtakes direct at kernel [\d.]+ \(95 %: [\d.]+–[\d.]+\)", text)
 
 
 def test_a_crossing_the_other_way_names_the_other_overtaker():
