@@ -69,7 +69,8 @@ def _from_file(path: Path) -> list[ConvAlgorithm]:
         classes = [c for c in vars(module).values() if _is_algorithm(c) and c.__module__ == name]
         algorithms = [c() for c in classes]
     except Exception as error:
-        line = next((f":{e.lineno}" for e in reversed(inspect.trace()) if e.filename == str(path)), "")
+        own = [frame for frame in inspect.trace() if Path(frame.filename).resolve() == path.resolve()]
+        line = f":{own[-1].lineno}" if own else ""
         raise ConvbenchError(f"{path}{line}: {type(error).__name__}: {error}") from error
     if not algorithms:
         raise ConvbenchError(f"{path}: holds no subclass of convbench.algorithm.ConvAlgorithm")

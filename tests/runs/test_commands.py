@@ -1,0 +1,118 @@
+"""The other commands, and what bad input gets: exit code 2, one line, no traceback."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from convbench.result import Row
+from runs.conftest import FAULTY, Cli, only_run
+
+
+def test_list_says_what_each_can_run_and_why_not(cli: Cli) -> None:
+    done = cli("list", "n1c1h20w20k1r3s3+stride=2", "--plugin", FAULTY)
+    assert done.returncode == 0
+    lines = {line.split("\t")[0]: line.split("\t") for line in done.stdout.splitlines()}
+    assert lines["naive"][-1] == "yes"
+    assert lines["right"][-1] == "no: one channel, zero padding, stride 1 only"
+
+
+def test_describe_gives_the_textbook_figures(cli: Cli) -> None:
+    done = cli("describe", "n1c3h227w227k96r11s11+stride=4")
+    assert done.returncode == 0
+    for figure in ("290,400", "34,848", "34,944"):
+        assert figure in done.stdout
+    suite = cli("describe", "smoke")
+    assert suite.returncode == 0
+    assert "GFLOP" in suite.stdout
+
+
+def test_doctor_names_each_source_of_noise(cli: Cli) -> None:
+    done = cli("doctor")
+    assert done.returncode == 0
+    for topic in ("governor", "other load", "BLAS", "address randomisation", "nothing was changed"):
+        assert topic in done.stdout
+
+
+def test_verify_judges_without_timing(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    assert cli("verify", tiny).returncode == 0
+    assert not (tmp_path / "runs").exists()
+    wrong = cli("verify", tiny, "--plugin", FAULTY, "--algorithms", "naive,wrong")
+    assert wrong.returncode == 3
+    assert "wrong disagreed" in wrong.stdout
+
+
+def test_export_writes_the_same_rows_in_each_form(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    cli("run", tiny, "--quick", "--no-report")
+    folder = only_run(tmp_path / "runs").path
+    rows = list(csv.DictReader(io.StringIO(cli("export", folder).stdout)))
+    assert list(rows[0]) == list(Row.model_fields)
+    assert cli("export", folder, "--format", "json", "--out", "rows.json").returncode == 0
+    as_json = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["spec"] for row in as_json] == [row["spec"] for row in rows]
+
+
+def test_the_schema_is_json(cli: Cli) -> None:
+    assert json.loads(cli("schema").stdout)["title"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["run"], "name a suite, for example: convbench run fft_vs_direct"),
+        (["run", "nowhere.yaml"], "nowhere.yaml"),
+        (["run", "fft_vs_directt"], "did you mean 'fft_vs_direct'"),
+        (["run", "n1c1h2w2k1r5s5"], "the output is empty"),
+        (["run", "n1c1h20w20k1r3s3+pading=1"], "unknown option 'pading=1'; valid options: "),
+        (["run", "smoke", "--algorithms", "naive,fast"], "unknown algorithm 'fast'; valid: "),
+        (["run", "smoke", "--threads", "0"], "'0' is not a thread count"),
+        (["run", "smoke", "--budget", "soon"], "--budget: "),
+        (["run", "smoke", "--plugin", "absent.py"], "absent.py: no such plug-in file"),
+        (["run", "smoke", "--plugin", "empty.py"], "empty.py: holds no subclass of"),
+        (["run", "smoke", "--plugin", "broken.py"], "broken.py:2: ZeroDivisionError: division by zero"),
+        (["run", "smoke", "--seed", "minus"], "--seed"),
+        (["run", "smoke", "--resume", "runs"], "--resume goes on with a run's own suite"),
+        (["run", "--resume", "absent"], "absent: not a run's folder"),
+        (["report", "."], "not a run's folder"),
+        (["export", "absent"], "absent: not a run's folder"),
+        (["list", "h20"], "is not a spec"),
+        (["describe", "nowhere.yaml"], "nowhere.yaml"),
+        (["frobnicate"], "No such command 'frobnicate'"),
+    ],
+)
+def test_bad_input_is_one_line(cli: Cli, tmp_path: Path, words: list[str], complaint: str) -> None:
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "broken.py").write_text("one = 1\ntwo = one / 0\n")
+    done = cli(*words)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_results_folder_that_is_damaged_says_where(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    cli("run", tiny, "--quick", "--no-report")
+    folder = only_run(tmp_path / "runs").path
+    journal = folder / "samples.jsonl"
+    before = journal.read_bytes()
+    lines = before.splitlines(keepends=True)
+    journal.write_bytes(b"".join([lines[0], lines[1].replace(b'"passed"', b'"passes"'), *lines[2:]]))
+    done = cli("report", folder)
+    assert done.returncode == 2
+    assert f"{journal}:2: the line is damaged" in done.stderr
+    (folder / "run.json").write_text('{"schema_version": 99}')
+    assert "schema version 99 is unknown" in cli("export", folder).stderr
+    (folder / "run.json").write_text("{")
+    assert "not JSON" in cli("export", folder).stderr
+
+
+def test_a_read_only_results_folder_is_said_before_anything_is_measured(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    done = cli("run", tiny, "--out", "taken")
+    assert done.returncode == 2
+    assert "cannot be created" in done.stderr
