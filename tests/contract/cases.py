@@ -89,7 +89,11 @@ CASES: dict[str, Cases] = {
     "direct": Cases(EVERY_DIRECTION),
     "im2col": Cases(EVERY_DIRECTION),
     "im2col_tiled": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
-    "gemm1x1": Cases(POINTWISE, {"r": 1, "s": 1} | FORWARD_OR_DATA, faults="n2c4h12w14k6r1s1"),
+    "gemm1x1": Cases(
+        POINTWISE,
+        {"r": 1, "s": 1, "filter": st.sampled_from(("random", "box"))} | FORWARD_OR_DATA,
+        faults="n2c4h12w14k6r1s1+padding=1.0x2.1",
+    ),
     "fft": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
     "fft_overlap_add": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
     "fft_overlap_save": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),

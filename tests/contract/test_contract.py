@@ -7,7 +7,6 @@ import tracemalloc
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
-from spec_strategy import specs
 
 from contract.cases import ALGORITHMS, CASES, must_run
 from contract.harness import (
@@ -27,6 +26,7 @@ from convbench.algorithm import ConvAlgorithm, Unsupported
 from convbench.errors import WorkspaceTooLargeError
 from convbench.operands import Operands, operands
 from convbench.spec import ConvSpec
+from spec_strategy import specs
 
 EXECUTE_MAY_ALLOCATE_BYTES = 16 * 1024  # views and the like, not arrays
 RANDOM_SPECS = settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])

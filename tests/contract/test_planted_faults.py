@@ -1,0 +1,120 @@
+"""Faults planted inside the algorithms themselves: the mistakes that each method invites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.cases import ALGORITHMS, CASES
+from contract.harness import BrokenContractError, changed, check_contract
+from convbench.spec import ConvSpec
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """`target` ("module:name" or "module:Class.name") is replaced by `fault(the right one)`; `spec` must show it."""
+
+    algorithm: str
+    what: str
+    target: str
+    fault: Callable[[Function], Function]
+    spec: str = ""
+    tile_limit_bytes: int = 2**26
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}: {self.what}"
+
+
+def _result(change: Callable[[Any], Any]) -> Callable[[Function], Function]:
+    """The function, with something wrong done to its result."""
+    return lambda right: lambda *args, **kwargs: change(right(*args, **kwargs))
+
+
+def _rolled_rows(axis: int) -> Callable[[Function], Function]:
+    """The table of rows [P,R], rolled along an axis of its own; that of columns as it is."""
+    return lambda right: lambda spec, of: right(spec, of) if of else np.roll(right(spec, of), 1, axis)
+
+
+def _negative_tap(factors: Any) -> Any:
+    factors.rows[0, 0, 0, 0] *= -1
+    return factors
+
+
+def _wider_step(grid: Any) -> Any:
+    assert min(grid.counts) > 1, "one tile has no seam"
+    return replace(grid, step=(grid.step[0], grid.step[1] + 1))
+
+
+def _earlier(right: Function) -> Function:
+    """A panel's columns, from one output too early on."""
+    return lambda self, x, columns, start: right(self, x, columns, max(start - 1, 0))
+
+
+def _short_take(grid: Any) -> Any:
+    return replace(grid, take=(grid.take[0], grid.take[1] // 2))
+
+
+def _short_lead(grid: Any) -> Any:
+    return replace(grid, lead=(grid.lead[0], grid.lead[1] - 1))
+
+
+STRIDED = "n2c4h13w11k6r3s3+stride=2x3+padding=1"
+TILED = "h67w131r7s5+padding=3x2"
+
+PLANTED = [
+    Planted("naive", "taps in the wrong order", "naive:source_table", _rolled_rows(1)),
+    Planted("direct", "taps in the wrong order", "phases:tap_offsets", _result(lambda taps: taps[::-1].copy())),
+    Planted(
+        "direct", "phases exchanged", "phases:_shift", lambda right: lambda o, u, phase, step: o // u * step, STRIDED
+    ),
+    Planted("im2col", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
+    Planted("im2col", "groups exchanged", "im2col:_filters", _result(lambda w: w[::-1]), "c4h9w8k4r3s2+groups=2"),
+    Planted("im2col_tiled", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
+    Planted("im2col_tiled", "a panel off by one", "columns:Columns.gather_alone", _earlier, TILED, 4096),
+    Planted("gemm1x1", "output pixels moved", "columns:source_table", _rolled_rows(0)),
+    Planted("separable", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
+    Planted("low_rank", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
+    *(
+        Planted(name, what, target, fault)
+        for name in ("fft", "fft_overlap_save", "fft_overlap_add")
+        for what, target, fault in (
+            ("the filter's spectrum not conjugated", "tiled_fft:Worker.filter_spectra", _result(np.conjugate)),
+            ("forgotten flip", "tiled_fft:TiledFftPlan.spread_taps", _result(lambda taps: taps[..., ::-1, ::-1])),
+            ("scaled twice", "tiled_fft:Worker.filter_spectra", _result(lambda spectra: spectra / 2)),
+        )
+    ),
+    Planted("fft", "half the image read", "fft:saving_grid", _result(_short_take)),
+    Planted("fft_overlap_save", "a seam off by one", "fft_overlap_save:saving_grid", _result(_wider_step), TILED, 4096),
+    Planted("fft_overlap_add", "a seam off by one", "fft_overlap_add:adding_grid", _result(_wider_step), TILED, 4096),
+    Planted("fft_overlap_add", "tiles laid one to the right", "fft_overlap_add:adding_grid", _result(_short_lead)),
+]
+
+
+def _case(planted: Planted) -> ConvSpec:
+    return changed(ConvSpec.parse(planted.spec or CASES[planted.algorithm].faults), dtype="float64")
+
+
+def test_every_algorithm_of_our_own_has_one() -> None:
+    own = {name for name, algorithm in ALGORITHMS.items() if "peer" not in algorithm.tags}
+    assert own - {planted.algorithm for planted in PLANTED} == set()
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=str)
+def test_it_is_caught(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    algorithm, spec = ALGORITHMS[planted.algorithm], _case(planted)
+    check_contract(algorithm, spec, tile_limit_bytes=planted.tile_limit_bytes)
+    module, _, path = planted.target.partition(":")
+    owner: Any = import_module(f"convbench_algorithms.{module}")
+    *classes, name = path.split(".")
+    for each in classes:
+        owner = getattr(owner, each)
+    monkeypatch.setattr(owner, name, planted.fault(getattr(owner, name)))
+    with pytest.raises(BrokenContractError):
+        check_contract(algorithm, spec, tile_limit_bytes=planted.tile_limit_bytes)
