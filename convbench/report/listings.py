@@ -24,7 +24,7 @@ def print_table(console: Console, head: Sequence[str], lines: Iterable[Sequence[
         console.print(table)
     else:
         for line in (head, *lines):
-            console.print("\t".join(line), markup=False, soft_wrap=True)
+            console.file.write("\t".join(line) + "\n")  # rich would turn the tabs into spaces
 
 
 def print_cells(console: Console, summaries: Sequence[SpecSummary]) -> None:
