@@ -224,11 +224,12 @@ def resolve(levels: Sequence[Settings]) -> ConvSpec:
 
 def _fields(level: Settings) -> dict[str, Any]:
     fields: dict[str, Any] = {}
+    setters: dict[str, str] = {}
     for name, value in level.items():
         for field in SETS.get(name, (name,)):
             if field in fields:
-                raise SpecError(f"{name} sets {field}, which is set beside it already")
-            fields[field] = value
+                raise SpecError(f"{setters[field]} and {name} both set {field}")
+            fields[field], setters[field] = value, name
     image = level.get("image")
     if isinstance(image, str):
         fields["h"], fields["w"] = map(int, image.split("x"))

@@ -159,13 +159,14 @@ def _load(document: Document, folder: Path, stem: str) -> Suite:
 
 def _first(document: Document, error: ValidationError) -> SuiteError:
     """The error that comes first in the file, for pydantic collects them all."""
-    faults = []
+    faults: list[tuple[int, Place, str, Place]] = []
     for fault in error.errors(include_url=False):
+        place = document.known(fault["loc"])
         key = fault.get("ctx", {}).get("key")
-        place = (*document.known(fault["loc"]), *(() if key is None else (key,)))
-        faults.append((document.lines[document.known(place)], place, fault["msg"]))
-    _, place, message = min(faults, key=lambda fault: fault[0])
-    return document.error(place, message)
+        keys: Place = () if key is None else (key,)
+        faults.append((document.lines[document.known((*place, *keys))], place, fault["msg"], keys))
+    _, place, message, keys = min(faults, key=lambda fault: fault[0])
+    return document.error(place, message, keys)
 
 
 def _input(given: str, folder: Path, document: Document) -> str:

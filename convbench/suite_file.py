@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -152,3 +153,7 @@ def _untitled(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _untitled(part) for key, part in node.items() if key != "title"}
     return [_untitled(part) for part in node] if isinstance(node, list) else node
+
+
+if __name__ == "__main__":  # python -m convbench.suite_file > suites/suite.schema.json
+    sys.stdout.write(json.dumps(suite_schema(), indent=1, ensure_ascii=False) + "\n")

@@ -49,13 +49,11 @@ class Document:
         """`file:line` of a value, or of the nearest one around it."""
         return f"{self.file}:{self.lines[self.known(place)]}"
 
-    def error(self, place: Place, message: str) -> SuiteError:
-        """A one-line error: `file:line: sweep.kernel[2]: message`."""
+    def error(self, place: Place, message: str, key: Place = ()) -> SuiteError:
+        """A one-line error, `file:line: sweep.kernel[2]: message`; the line is that of `key` within the place."""
         steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.known(place)]
         path = "".join(steps).removeprefix(".")
-        return SuiteError(
-            one_line(f"{self.where(*place)}: {path}: {message}" if path else f"{self.where()}: {message}")
-        )
+        return SuiteError(one_line(f"{self.where(*place, *key)}: {path}{': ' if path else ''}{message}"))
 
 
 def read_yaml(path: Path) -> Document:
@@ -89,10 +87,10 @@ def read_text(path: Path) -> str:
     """A small UTF-8 file's text. Raises `SuiteError` where it is missing, too large or not UTF-8."""
     file = str(path)
     try:
-        if path.is_dir():
-            raise _error(file, 1, "this is a folder, not a file")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
+    except IsADirectoryError as error:
+        raise _error(file, 1, "this is a folder, not a file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _error(file, 1, f"cannot be read: {reason}") from error
