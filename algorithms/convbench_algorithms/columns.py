@@ -36,10 +36,15 @@ class Columns:
             self.scatter(np.empty((0, 0), spec.dtype), nothing)
         else:
             self.gather(nothing, np.empty((0, 0), spec.dtype), 0)
+            self.gather_alone(nothing, np.empty((0, 0), spec.dtype), 0)
 
     def gather(self, x: Array, columns: Array, start: int) -> None:
         """Fill columns [C·R·S, L] with those of outputs start … start+L, from x [C,H,W]."""
         _gather(x, columns, start, self.rows, self.cols, self.inside, self.stride)
+
+    def gather_alone(self, x: Array, columns: Array, start: int) -> None:
+        """As `gather`, on the calling thread: for callers that are one of many."""
+        _gather_alone(x, columns, start, self.rows, self.cols, self.inside, self.stride)
 
     def scatter(self, columns: Array, x: Array) -> None:
         """Set x [C,H,W] to what columns [C·R·S, P·Q] add up to in each element: gather's transpose."""
@@ -50,32 +55,54 @@ class Columns:
 def _gather(
     x: Array, columns: Array, start: int, rows: IndexMap, cols: IndexMap, inside: IndexMap, stride: int
 ) -> None:
+    for t in prange(len(columns)):
+        _gather_tap(x, columns[t], t, start, rows, cols, inside, stride)
+
+
+@njit(nogil=True, cache=True)
+def _gather_alone(
+    x: Array, columns: Array, start: int, rows: IndexMap, cols: IndexMap, inside: IndexMap, stride: int
+) -> None:
+    for t in range(len(columns)):
+        _gather_tap(x, columns[t], t, start, rows, cols, inside, stride)
+
+
+@njit(nogil=True, cache=True)
+def _gather_tap(
+    x: Array, column: Array, t: int, start: int, rows: IndexMap, cols: IndexMap, inside: IndexMap, stride: int
+) -> None:
+    """Fill `column` [L] with what outputs start … start+L read through tap t = (c·R + r)·S + s."""
     R = rows.shape[1]
     Q, S = cols.shape
-    for t in prange(len(columns)):
-        c = t // (R * S)
-        r = t // S % R
-        s = t % S
-        end = start + columns.shape[1]
-        for p in range(start // Q, (end + Q - 1) // Q):
-            begin = max(start - p * Q, 0)
-            stop = min(end - p * Q, Q)
-            target = columns[t, p * Q + begin - start : p * Q + stop - start]
-            if rows[p, r] == OUTSIDE:
-                target[:] = 0
-                continue
-            line = x[c, rows[p, r]]
-            first = min(max(inside[0, s], begin), stop)
-            last = max(min(inside[1, s], stop), first)
-            for q in range(begin, first):
-                target[q - begin] = 0 if cols[q, s] == OUTSIDE else line[cols[q, s]]
-            if stride == 1 and first < last:
-                target[first - begin : last - begin] = line[cols[first, s] : cols[first, s] + last - first]
-            elif first < last:
-                for q in range(first, last):
-                    target[q - begin] = line[cols[first, s] + (q - first) * stride]
-            for q in range(last, stop):
-                target[q - begin] = 0 if cols[q, s] == OUTSIDE else line[cols[q, s]]
+    W = x.shape[2]
+    c, r, s = t // (R * S), t // S % R, t % S
+    plane = x[c].ravel()
+    end = start + len(column)
+    for p in range(start // Q, (end + Q - 1) // Q):
+        begin = max(start - p * Q, 0)
+        stop = min(end - p * Q, Q)
+        at = p * Q - start
+        row = rows[p, r]
+        if row == OUTSIDE:
+            for q in range(begin, stop):
+                column[at + q] = 0
+            continue
+        first = min(max(inside[0, s], begin), stop)
+        last = max(min(inside[1, s], stop), first)
+        for q in range(begin, first):
+            column[at + q] = 0 if cols[q, s] == OUTSIDE else plane[row * W + cols[q, s]]
+        if first < last:
+            # Unsigned, an index is known not to count from the end, and the loop becomes a copy.
+            target = np.uint64(at + first)
+            source = np.uint64(row * W + cols[first, s])
+            if stride == 1:
+                for i in range(np.uint64(last - first)):
+                    column[target + i] = plane[source + i]
+            else:
+                for i in range(np.uint64(last - first)):
+                    column[target + i] = plane[source + i * np.uint64(stride)]
+        for q in range(last, stop):
+            column[at + q] = 0 if cols[q, s] == OUTSIDE else plane[row * W + cols[q, s]]
 
 
 @njit(parallel=True, nogil=True, cache=True)
