@@ -19,11 +19,11 @@ TileOrigins = npt.NDArray[np.int64]  # [tiles,3]: image, row and column in the p
 CACHE_BYTES: Final = 1 * MiB
 """What a tile and its spectra should fit in: the second-level cache of a core."""
 
-MOVES: Final = 15
-"""Gathering, scattering and reloading a point cost as much as this many flops inside an FFT."""
+MOVES: Final = 40
+"""Copying a point and passing it through memory cost as much as this many flops of its FFT (measured with FFTW)."""
 
-SPILL: Final = 1.5
-"""How much slower an FFT is whose data outgrow the cache (FFTW, measured: 1.2 at 512², 1.9 at 1024²)."""
+SPILL: Final = 0.25
+"""How much slower an FFT gets with each doubling of its data beyond the cache (FFTW: 1.2 at 512², 1.8 at 1024²)."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def cheapest_extent(spec: ConvSpec, resources: Resources, wholes: Pair, tiles: C
 
     A tile of C input and K output channels costs, in flops,
 
-        (C + K)·M·N·(2.5·log₂(M·N)·spill + MOVES)    real FFTs there and back, and moving each point
+        (C + K)·M·N·(2.5·log₂(M·N) + MOVES)·spill    real FFTs there and back, and moving each point
         + 4·K·(C/groups)·M·N                         complex multiply-adds at M·N/2 frequencies
 
     and the image costs that times the number of tiles: small tiles waste their overlap with the filter's
@@ -167,8 +167,8 @@ def cheapest_extent(spec: ConvSpec, resources: Resources, wholes: Pair, tiles: C
     def rank(extent: Pair) -> tuple[float, float]:
         M, N = extent
         workspace = resources.threads * tile_bytes(spec, extent) + filter_bytes(spec, extent)
-        spill = 1.0 if tile_bytes(spec, extent) / (spec.c + spec.k) <= CACHE_BYTES / 2 else SPILL
-        transforms = (spec.c + spec.k) * M * N * (2.5 * math.log2(M * N) * spill + MOVES)
+        spill = 1 + SPILL * max(math.log2(2 * spec.itemsize * M * N / CACHE_BYTES), 0)
+        transforms = (spec.c + spec.k) * M * N * (2.5 * math.log2(M * N) + MOVES) * spill
         products = 4 * spec.k * (spec.c // spec.groups) * M * N
         cost = tiles(0, M) * tiles(1, N) * (transforms + products)
         return max(workspace - resources.tile_limit_bytes, 0), cost

@@ -41,59 +41,88 @@ def _seen(spec: ConvSpec, axis: int, index: IndexMap, extent: int) -> IndexMap:
     return visible
 
 
-def _gather(x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
-    """Fill real [B,C,M,N] with `take` elements from each origin in tiles [≤B,3], and zeros after them."""
+@njit(nogil=True, cache=True)
+def _gather_line(line: int, x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
     rows, cols, plain = padded.rows, padded.cols, padded.plain
     _, C, M, _ = real.shape
-    for line in prange(len(tiles) * C * M):
-        b = line // (C * M)
-        c = line // M % C
-        row = line % M
-        target = real[b, c, row]
-        source = rows[tiles[b, 1] + row] if row < take[0] else OUTSIDE
-        if source == OUTSIDE:
-            target[:] = 0
-            continue
-        values = x[tiles[b, 0], c, source]
-        col0 = tiles[b, 2]
-        first = min(max(plain[0] - col0, 0), take[1])
-        last = min(max(plain[1] - col0, first), take[1])
-        for col in range(first):
-            target[col] = 0 if cols[col0 + col] == OUTSIDE else values[cols[col0 + col]]
-        shift = col0 - plain[0]
-        for col in range(first, last):
-            target[col] = values[shift + col]
-        for col in range(last, take[1]):
-            target[col] = 0 if cols[col0 + col] == OUTSIDE else values[cols[col0 + col]]
-        target[take[1] :] = 0
+    b = line // (C * M)
+    c = line // M % C
+    row = line % M
+    target = real[b, c, row]
+    source = rows[tiles[b, 1] + row] if row < take[0] else OUTSIDE
+    if source == OUTSIDE:
+        target[:] = 0
+        return
+    values = x[tiles[b, 0], c, source]
+    col0 = tiles[b, 2]
+    first = min(max(plain[0] - col0, 0), take[1])
+    last = min(max(plain[1] - col0, first), take[1])
+    for col in range(first):
+        target[col] = 0 if cols[col0 + col] == OUTSIDE else values[cols[col0 + col]]
+    inside = values[col0 - plain[0] + first : col0 - plain[0] + last]
+    for col in range(len(inside)):
+        target[first + col] = inside[col]
+    for col in range(last, take[1]):
+        target[col] = 0 if cols[col0 + col] == OUTSIDE else values[cols[col0 + col]]
+    target[take[1] :] = 0
 
 
-def _scatter(real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array) -> None:
-    """Write, or add, the first `keep` elements of each tile in real [B,K,M,N] to every u-th, v-th position in y."""
+@njit(nogil=True, cache=True)
+def _scatter_line(
+    line: int, real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array
+) -> None:
     _, K, P, Q = y.shape
     u, v = stride
-    for line in prange(len(tiles) * K * keep[0]):
-        b = line // (K * keep[0])
-        k = line // keep[0] % K
-        row = line % keep[0]
-        position = tiles[b, 1] - lead[0] + row
-        if position < 0 or position % u or position // u >= P:
-            continue
-        values = real[b, k, row]
-        target = y[tiles[b, 0], k, position // u]
-        begin = tiles[b, 2] - lead[1]
-        first = max((begin + v - 1) // v, 0)
-        last = min((begin + keep[1] + v - 1) // v, Q)
-        if adds:
-            for q in range(first, last):
-                target[q] += values[q * v - begin]
-        else:
-            for q in range(first, last):
-                target[q] = values[q * v - begin]
+    b = line // (K * keep[0])
+    k = line // keep[0] % K
+    row = line % keep[0]
+    position = tiles[b, 1] - lead[0] + row
+    if position < 0 or position % u or position // u >= P:
+        return
+    begin = tiles[b, 2] - lead[1]
+    first = max((begin + v - 1) // v, 0)
+    last = min((begin + keep[1] + v - 1) // v, Q)
+    outputs = y[tiles[b, 0], k, position // u, first:last]
+    kept = real[b, k, row, first * v - begin :: v]
+    if adds:
+        for q in range(len(outputs)):
+            outputs[q] += kept[q]
+    else:
+        for q in range(len(outputs)):
+            outputs[q] = kept[q]
 
 
-# Each kernel twice: within one of several threads, and spread over all of them.
-gather = njit(nogil=True, cache=True)(_gather)
-scatter = njit(nogil=True, cache=True)(_scatter)
-parallel_gather = njit(nogil=True, cache=True, parallel=True)(_gather)
-parallel_scatter = njit(nogil=True, cache=True, parallel=True)(_scatter)
+# Each kernel twice: for one of several threads, and spread over all of them. They are written out, since
+# Numba's cache would take two compilations of one function for the same.
+
+
+@njit(nogil=True, cache=True)
+def gather(x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
+    """Fill real [B,C,M,N] with `take` elements from each origin in tiles [≤B,3], and zeros after them."""
+    for line in range(len(tiles) * real.shape[1] * real.shape[2]):
+        _gather_line(line, x, tiles, padded, take, real)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def parallel_gather(x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
+    """`gather` by all threads."""
+    for line in prange(len(tiles) * real.shape[1] * real.shape[2]):
+        _gather_line(line, x, tiles, padded, take, real)
+
+
+@njit(nogil=True, cache=True)
+def scatter(real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array) -> None:
+    """Write, or add, the first `keep` elements of each tile in real [B,K,M,N] to every u-th, v-th position in y."""
+    for line in range(len(tiles) * y.shape[1] * keep[0]):
+        _scatter_line(line, real, tiles, keep, lead, stride, adds, y)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def parallel_scatter(
+    real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array
+) -> None:
+    """`scatter` by all threads, tile after tile: only the lines of one tile are sure to be different lines of y."""
+    lines = y.shape[1] * keep[0]
+    for b in range(len(tiles)):
+        for line in prange(lines):
+            _scatter_line(b * lines + line, real, tiles, keep, lead, stride, adds, y)
