@@ -150,9 +150,29 @@ def summation_error(spec: ConvSpec) -> ErrorModel:
 
 
 def inner_product_length(spec: ConvSpec) -> int:
-    """How many products each output sums, at most: C/groups·R·S forward, N·P·Q for dw."""
+    """How many products each output sums, at most: C/groups·R·S forward, N·P·Q for dw.
+
+    K/groups·R·S for dx, times the copies that the padding makes of one element of x: each gathers gradients.
+    """
     if spec.direction == "backward_data":
-        return spec.k // spec.groups * spec.r * spec.s
+        return spec.k // spec.groups * spec.r * spec.s * _copies(spec, 0) * _copies(spec, 1)
     if spec.direction == "backward_weights":
         return spec.n * spec.p * spec.q
     return spec.c // spec.groups * spec.r * spec.s
+
+
+def _copies(spec: ConvSpec, axis: int) -> int:
+    """How often one element of x stands in the padded x along H (axis 0) or W (axis 1), at most."""
+    extent, padding = (spec.h, spec.w)[axis], spec.padding[axis]
+    padded = extent + sum(padding)
+    if spec.boundary == "zero":
+        return 1
+    if extent == 1:
+        return padded
+    if spec.boundary == "edge":
+        return 1 + max(padding)
+    if spec.boundary == "wrap":
+        return -(-padded // extent)
+    # Mirrored, an element comes twice in a period; reflect leaves out both edges.
+    period = 2 * extent - 2 * (spec.boundary == "reflect")
+    return min(2 * -(-padded // period), padded)
