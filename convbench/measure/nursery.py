@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -37,6 +38,7 @@ def main() -> None:
     module, _, function = options.loader.partition(":")
     algorithms = getattr(importlib.import_module(module), function)(options.plugin)
     control = socket.socket(fileno=options.control)
+    gc.freeze()  # the libraries' own objects: no collection in a worker need look at them again
     control.send(json.dumps({"ready": sorted(algorithms)}).encode())
     _serve_forks(control, algorithms)
 
