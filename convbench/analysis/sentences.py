@@ -11,7 +11,7 @@ from convbench.result import AxisValue, Cell
 
 def crossover_sentence(crossover: Crossover) -> str:
     """`1 thread, image 512: fft overtakes direct at kernel 23 (95 %: 21–26)`."""
-    return f"{where(crossover.curve)}: {finding(crossover)}{_gaps(crossover.curve)}"
+    return f"{where(crossover.curve)}: {finding(crossover)}{gaps(crossover.curve)}"
 
 
 def where(curve: Curve) -> str:
@@ -62,7 +62,8 @@ def finding(crossover: Crossover) -> str:
             return f"{start} against {to}: not enough data, {outcome.why}"
 
 
-def _gaps(curve: Curve) -> str:
+def gaps(curve: Curve) -> str:
+    """What a curve lacks: `; without kernel 31 (fft timeout)`."""
     if not curve.missing:
         return ""
     by_reason: dict[str, list[str]] = {}

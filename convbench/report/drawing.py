@@ -7,7 +7,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from html import escape
+from typing import Final
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -46,7 +47,8 @@ _ROW_IN: Final = 0.26
 
 def draw(answers: Answers, chart: Chart) -> Figure:
     """A chart as a figure, drawn with the object interface: nothing global is touched."""
-    figure = _by_shape(answers, chart) if chart.groups[0].axis is None else _along_axis(answers, chart)
+    with matplotlib.rc_context({"text.parse_math": False}):  # a name with a $ is not a formula
+        figure = _by_shape(answers, chart) if chart.groups[0].axis is None else _along_axis(answers, chart)
     FigureCanvasAgg(figure)
     return figure
 
@@ -355,11 +357,15 @@ def _floor(answers: Answers, chart: Chart) -> float:
     return min((value for value in values if value > 0), default=1.0) / 3
 
 
-def themed(text: str, prefix: str) -> str:
-    """An SVG for a page: ink and grid follow the page's theme, and its ids are its own."""
-    body: Any = text[text.index("<svg") :]
+def themed(text: str, prefix: str, label: str) -> str:
+    """An SVG for a page: it follows the page's theme and width, its ids are its own, and it has a name."""
+    body = text[text.index("<svg") :]
     for color, variable in ((INK, "--ink"), (FAINT, "--faint"), (GRID, "--grid")):
         body = body.replace(color, f"var({variable})")
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body)
-    return str(re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL))
+    body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body).replace("xlink:href", "href")
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    head, rest = body.split(">", 1)
+    view = re.search(r'viewBox="[^"]*"', head)
+    assert view is not None  # matplotlib always writes one
+    return f'<svg {view[0]} role="img" aria-label="{escape(label)}">{rest}'

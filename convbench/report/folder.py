@@ -7,9 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
 from convbench.report.drawing import draw, png, svg
 from convbench.report.figures import Chart, charts
+from convbench.report.html import comparison_page, page
 from convbench.report.markdown import summary
 from convbench.report.tabular import export
 from convbench.report.terminal import print_answers
@@ -20,7 +22,22 @@ def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
     """Write results.csv, summary.md, figures/*.svg and *.png, and report.html into a run's folder."""
     answers = Answers(info, blocks)
     _write_tables(folder, answers)
-    _write_figures(folder / "figures", answers)
+    drawn = _write_figures(folder / "figures", answers)
+    (folder / "report.html").write_text(page(answers, drawn), encoding="utf-8")
+
+
+def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Block]]]) -> None:
+    """Write one page of several runs, compared with the first; of a single run, its report."""
+    answers = [Answers(info, blocks) for _, info, blocks in runs]
+    if len(answers) == 1:
+        drawn = {chart: svg(draw(answers[0], chart)) for chart in charts(answers[0])}
+        text = page(answers[0], drawn)
+    else:
+        text = comparison_page([name for name, _, _ in runs], answers)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConvbenchError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_tables(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:

@@ -1,0 +1,80 @@
+"""report.html: one page that holds all it needs and opens offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from convbench.analysis.noise import noise
+from convbench.analysis.quantities import percent, seconds
+from convbench.report import views
+from convbench.report.answers import Answers
+from convbench.report.drawing import themed
+from convbench.report.figures import Chart
+from convbench.report.style import styles
+
+RESULT_COLUMNS = (
+    "cell",
+    "threads",
+    "algorithm",
+    "status",
+    "time",
+    "95 %",
+    "to fastest",
+    "GFLOP/s, direct-equivalent",
+    "error / bound",
+    "plan",
+    "prepare",
+    "workspace",
+    "peak memory",
+    "passes",
+    "measure again",
+)
+
+
+def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
+    """A run's page. `drawn` holds its charts as SVG."""
+    info = answers.info
+    figures = [
+        {"svg": Markup(themed(svg, f"f{index}", chart.title)), "note": chart.metric.note}  # noqa: S704
+        for index, (chart, svg) in enumerate(drawn.items())
+    ]
+    looks = styles(info)
+    wall = answers.effort.wall_s or 1.0
+    return _render(
+        "report.html.j2",
+        info=info,
+        sentences=answers.sentences(),
+        colors=[looks[name].color for name in info.algorithms],
+        crossovers=list(views.crossover_lines(answers)),
+        maps=list(views.winner_maps(answers)),
+        shapes=list(views.shape_lists(answers)),
+        totals=list(views.total_lines(answers)),
+        figures=figures,
+        columns=RESULT_COLUMNS,
+        results=list(views.result_lines(answers)),
+        agreement=list(views.agreement_lines(answers)),
+        not_measured=answers.not_measured,
+        facts=list(views.facts(info.machine)),
+        options=list(views.facts(info.options)),
+        noise=noise(answers.contenders),
+        parts=[(name, seconds(spent), percent(spent / wall), spent / wall) for name, spent in answers.effort.parts()],
+        effort=answers.effort,
+        passes=1 + max((block.pass_index for block in answers.blocks), default=-1),
+    )
+
+
+def comparison_page(names: Sequence[str], runs: Sequence[Answers]) -> str:
+    """Several runs side by side: what each says, and every ratio to the first."""
+    return _render("comparison.html.j2", names=names, runs=runs, lines=list(views.comparison_lines(runs)))
+
+
+def _render(template: str, **values: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("convbench.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"seconds": seconds, "percent": percent}
+    return environment.get_template(template).render(**values)

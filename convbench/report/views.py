@@ -1,0 +1,261 @@
+"""What the page's tables hold: text and numbers, ready to be shown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convbench.analysis.contenders import Contender
+from convbench.analysis.crossovers import Crossed
+from convbench.analysis.groups import Group
+from convbench.analysis.quantities import factor, memory, percent, plural, seconds, significant, within
+from convbench.analysis.sentences import cell_name, factor_with_interval, finding, gaps, place, winner_sentence
+from convbench.analysis.statistics import independent_ratio
+from convbench.analysis.table import error_share, worst_agreement
+from convbench.report.answers import Answers
+from convbench.report.markdown import interval
+from convbench.result import AxisValue, Cell, Row, Status
+
+
+@dataclass(frozen=True)
+class Value:
+    """A table's cell: what is shown, what it sorts by, and more on hovering."""
+
+    text: str
+    sort: float | str | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A cell of the map of winners; `slot` is the winner's colour, `alone` whether it is no tie."""
+
+    text: str
+    slot: int | None
+    alone: bool
+    detail: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class WinnerMap:
+    """Winners at one number of threads: a row a group, a column an axis value."""
+
+    title: str
+    axis: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Square | None, ...]], ...]
+
+
+def winner_maps(answers: Answers) -> Iterator[WinnerMap]:
+    """One map for each device and number of threads."""
+    kinds: dict[tuple[str, int], list[Group]] = {}
+    for group in answers.groups:
+        if group.axis is not None:
+            kinds.setdefault((group.device, group.threads), []).append(group)
+    for (device, threads), groups in kinds.items():
+        axis = str(groups[0].axis)
+        columns = sorted({cell.axes[axis] for group in groups for cell in group.cells}, key=float)
+        rows = tuple((_row_name(group), tuple(_squares(answers, group, columns))) for group in groups)
+        yield WinnerMap(place(threads, device, ()), axis, tuple(map(str, columns)), rows)
+
+
+def _row_name(group: Group) -> str:
+    return ", ".join(f"{name} {value}" for name, value in group.fixed)
+
+
+def _squares(answers: Answers, group: Group, columns: Sequence[AxisValue]) -> Iterator[Square | None]:
+    cells = {cell.axes[str(group.axis)]: cell for cell in group.cells}
+    for column in columns:
+        cell = cells.get(column)
+        yield square(answers, cell) if cell is not None else None
+
+
+def square(answers: Answers, cell: Cell) -> Square:
+    """A cell's winner, as the map shows it."""
+    best = answers.winners.get(cell.key)
+    where = f"{cell_name(cell)}: "
+    if best is None:
+        return Square("none", None, True, "nobody passed", f"{where}nobody passed")
+    slot = answers.info.algorithms.index(best.algorithm)
+    more = f" ≈ {plural(len(best.tied) - 1, 'other')}" if best.is_tie else ""
+    margin = f"{factor(best.margin.value)}" if best.margin and not best.is_tie else more.strip()
+    return Square(best.algorithm, slot, not best.is_tie, margin or "alone", where + winner_sentence(best))
+
+
+def shape_lists(answers: Answers) -> Iterator[tuple[str, list[list[Value]]]]:
+    """For each list of shapes: its winners, one a line."""
+    for group in answers.groups:
+        if group.axis is None:
+            lines = []
+            for cell in group.cells:
+                best = answers.winners.get(cell.key)
+                time = best.time if best else None
+                lines.append(
+                    [
+                        Value(cell_name(cell), hint=cell.spec.id),
+                        Value(winner_sentence(best) if best else "nobody passed"),
+                        Value(seconds(time.value if time else None), time.value if time else None),
+                        Value(interval(time) if time else "–"),
+                    ]
+                )
+            yield place(group.threads, group.device, ()), lines
+
+
+def total_lines(answers: Answers) -> Iterator[tuple[str, list[list[Value]]]]:
+    """For each list of shapes: what it costs in all with each algorithm, and with the best of each shape."""
+    for group, found in answers.totals:
+        lines = [
+            [
+                Value(one.algorithm or "the best of each shape"),
+                Value(seconds(one.time.value), one.time.value),
+                Value(interval(one.time)),
+            ]
+            for one in found
+        ]
+        yield place(group.threads, group.device, ()), lines
+
+
+def crossover_lines(answers: Answers) -> Iterator[list[Value]]:
+    """Where, what was found, at what value, and with what interval."""
+    for one in answers.crossovers:
+        curve, outcome = one.curve, one.outcome
+        at, span = Value("–"), Value("–")
+        if isinstance(outcome, Crossed):
+            value, _, interval_text = within(outcome.value, outcome.low, outcome.high).partition(" (95 %: ")
+            at = Value(f"{curve.crossing.axis} {value}", outcome.value)
+            span = Value(interval_text.removesuffix(")"), outcome.high - outcome.low)
+        yield [Value(place(curve.threads, curve.device, curve.fixed)), at, span, Value(finding(one) + gaps(curve))]
+
+
+def result_lines(answers: Answers) -> Iterator[list[Value]]:
+    """The full table: a line a cell and contender."""
+    for row, contender in zip(answers.rows, answers.contenders.values(), strict=True):
+        best = answers.winners.get(contender.cell.key)
+        behind = row.median_s / best.time.value if row.median_s is not None and best is not None else None
+        share = error_share(worst) if (worst := worst_agreement(contender.blocks)) is not None else None
+        spread = contender.time.spread if contender.time else None
+        width = contender.time.half_width if contender.time and contender.time.has_interval else None
+        yield [
+            Value(cell_name(contender.cell), hint=row.spec),
+            Value(str(row.threads), row.threads),
+            Value(row.algorithm, hint="" if row.precision == "strict" else f"{row.precision}: not ranked with strict"),
+            Value(row.status.replace("_", " "), hint=row.reason),
+            Value(seconds(row.median_s), row.median_s),
+            Value(
+                f"±{percent(width)}" if width is not None else "one pass" if row.median_s is not None else "–",
+                width,
+                _spread_hint(contender, spread),
+            ),
+            Value(factor(behind) if behind is not None else "–", behind),
+            Value(significant(row.direct_gflops_per_s) if row.direct_gflops_per_s else "–", row.direct_gflops_per_s),
+            Value(percent(share) if share is not None else "–", share),
+            Value(seconds(row.plan_s), row.plan_s),
+            Value(seconds(row.prepare_s), row.prepare_s),
+            Value(memory(row.workspace_bytes), row.workspace_bytes),
+            Value(memory(row.peak_rss_bytes), row.peak_rss_bytes),
+            Value(str(row.passes), row.passes),
+            Value(repro_line(row)),
+        ]
+
+
+def _spread_hint(contender: Contender, spread: tuple[float, float] | None) -> str:
+    if contender.time is None:
+        return ""
+    if spread is not None:
+        return f"no interval from one pass; half of its samples lie in {seconds(spread[0])}–{seconds(spread[1])}"
+    return f"95 %: {interval(contender.time)}, {contender.time.samples} samples in {contender.time.passes} passes"
+
+
+def repro_line(row: Row) -> str:
+    """The command that measures one row again."""
+    device = "" if row.device == "cpu" else f" --device {row.device}"
+    return f"convbench run {shlex.quote(row.spec)} --algorithms {row.algorithm} --threads {row.threads}{device}"
+
+
+def agreement_lines(answers: Answers) -> Iterator[list[Value]]:
+    """A line an algorithm: its norm, how close it came to its bound, where, and how much was compared."""
+    for name in answers.info.algorithms:
+        checked = [
+            (contender, worst)
+            for contender in answers.contenders.values()
+            if contender.algorithm == name and (worst := worst_agreement(contender.blocks)) is not None
+        ]
+        wrong = sum(row.status is Status.DISAGREED for row in answers.rows if row.algorithm == name)
+        if not checked:
+            if wrong:
+                yield [
+                    Value(name),
+                    Value("–"),
+                    Value("0", 0),
+                    Value(str(wrong), wrong),
+                    Value("–"),
+                    Value("–"),
+                    Value("–"),
+                ]
+            continue
+        contender, worst = max(checked, key=lambda pair: error_share(pair[1]))
+        parts = sum(verdict.compared < verdict.outputs for _, verdict in checked)
+        compared = f"all outputs; a sample in {plural(parts, 'cell')}" if parts else "all outputs"
+        yield [
+            Value(name),
+            Value(worst.norm),
+            Value(str(len(checked)), len(checked)),
+            Value(str(wrong), wrong),
+            Value(f"{worst.error:.2g} of {worst.bound:.2g} ({percent(error_share(worst))})", error_share(worst)),
+            Value(f"{cell_name(contender.cell)}, {plural(contender.cell.threads, 'thread')}"),
+            Value(compared if parts < len(checked) else "a sample of the outputs"),
+        ]
+
+
+def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested mapping as name and text, one line a leaf."""
+    for name, value in values.items():
+        label = f"{prefix}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from facts(value, f"{label}: ")
+        elif isinstance(value, list | tuple):
+            yield label, ", ".join(map(str, value))
+        elif isinstance(value, int) and str(name).endswith("_bytes"):
+            yield label.removesuffix(" bytes"), memory(value)
+        else:
+            yield label, "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def comparison_lines(runs: Sequence[Answers]) -> Iterator[list[Value]]:
+    """For each cell and contender of any run: its time in the first, and the others' ratios to it."""
+    keys: dict[tuple[str, str], Contender] = {}
+    for run in runs:
+        for key, contender in run.contenders.items():
+            keys.setdefault(key, contender)
+    for key, contender in keys.items():
+        found = [run.contenders.get(key) for run in runs]
+        if not any(one is not None and one.time is not None for one in found):
+            continue
+        yield [
+            Value(cell_name(contender.cell), hint=contender.cell.spec.id),
+            Value(str(contender.cell.threads), contender.cell.threads),
+            Value(contender.algorithm),
+            _time(found[0]),
+            *_ratios(found),
+        ]
+
+
+def _time(one: Contender | None) -> Value:
+    if one is None or one.time is None:
+        return Value("–" if one is None else one.status.replace("_", " "))
+    return Value(seconds(one.time.value), one.time.value, f"95 %: {interval(one.time)}")
+
+
+def _ratios(found: Iterable[Contender | None]) -> Iterator[Value]:
+    base, *others = found
+    for other in others:
+        if base is None or base.time is None or other is None or other.time is None:
+            yield _time(other)
+            continue
+        ratio = independent_ratio(other.blocks, base.blocks)
+        assert ratio is not None  # both have times
+        verdict = "" if ratio.contains(1.0) is not False else " slower" if ratio.value > 1 else " faster"
+        yield Value(factor_with_interval(ratio) + verdict, ratio.value)
