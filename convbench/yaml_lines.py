@@ -74,9 +74,9 @@ def parse_yaml(text: str, file: str) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _error(file, line, f"not valid YAML: the character {error.character:#x} is not allowed") from error
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # chr() of an impossible escape, for one
+    except (ValueError, OverflowError) as error:  # PyYAML passes any number to chr() and int()
         line = loader.line + 1 if loader else 1
-        raise _error(file, line, f"not valid YAML: {error}") from error
+        raise _error(file, line, "not valid YAML: an escape or a version number is out of range") from error
     if root is None:
         raise _error(file, 1, "the file is empty")
     lines: dict[Place, int] = {(): root.start_mark.line + 1}
@@ -133,6 +133,8 @@ _INT: Final = re.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
+_TOO_DEEP: Final = f"nested more than {MAX_DEPTH} deep"
+_TOO_MANY: Final = f"more than {MAX_NODES:,} values, with aliases expanded"
 _CONSTANTS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -148,19 +150,22 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.depth = 0
+        self.count = 0
         self.sizes: dict[int, tuple[int, int]] = {}  # id(node) -> nodes in it, and its depth
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        mark: Any = event.start_mark
         self.depth += 1
+        self.count += 1
         if self.depth > MAX_DEPTH:
-            raise _too_deep(event)
+            raise _fault(event, _TOO_DEEP)
+        if self.count > MAX_NODES:
+            raise _fault(event, _TOO_MANY)
         node = super().compose_node(parent, index)
         self.depth -= 1
         if id(node) not in self.sizes:
-            if isinstance(event, yaml.AliasEvent):
-                raise yaml.MarkedYAMLError(problem=f"*{event.anchor} contains itself", problem_mark=mark)
+            if isinstance(event, yaml.AliasEvent):  # to a node that is not whole yet
+                raise _fault(event, f"*{event.anchor} contains itself")
             self.sizes[id(node)] = self._size(node, event)
         return node
 
@@ -175,10 +180,9 @@ class _Loader(yaml.SafeLoader):
             inside, deep = self.sizes[id(child)]
             nodes, depth = nodes + inside, max(depth, deep + 1)
         if depth > MAX_DEPTH:
-            raise _too_deep(event)
+            raise _fault(event, _TOO_DEEP)
         if nodes > MAX_NODES:
-            problem = f"more than {MAX_NODES:,} values, with aliases expanded"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+            raise _fault(event, _TOO_MANY)
         return nodes, depth
 
 
@@ -191,8 +195,8 @@ for _kind, _pattern in (
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(rf"(?:{_pattern})\Z"), None)
 
 
-def _too_deep(event: Any) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=event.start_mark)
+def _fault(event: Any, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 # --- building -------------------------------------------------------------------------------------

@@ -168,6 +168,11 @@ def test_all_threads_are_the_cores_and_count_once(suite):
     assert [cell.threads for cell in it.cells(4, ["all"])] == [4]
 
 
+def test_threads_that_coincide_do_not_add_their_weights(suite):
+    (cell,) = suite("defaults: {threads: [1, all]}\nshapes: {image: 8, kernel: 3, weight: 2}").cells(1)
+    assert (cell.threads, cell.weight) == (1, 2.0)
+
+
 def test_threads_may_be_swept_or_a_shapes_own(suite):
     cells = suite("""
         defaults: {threads: 1}
