@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from matplotlib.ticker import MaxNLocator
+
 from convbench.analysis.quantities import number
 from convbench.result import RunInfo
 
@@ -102,14 +104,16 @@ def tick_percent(value: float, _: object = None) -> str:
 
 
 def log_ticks(low: float, high: float, base: int = 10) -> list[float]:
-    """About three to seven round values within a range; powers of `base`, or 1-2-5 where they are too few."""
+    """Two to seven round values within a range: powers of `base`, 1-2-5 where they are few, even steps where none."""
     first, last = math.floor(math.log(low, base)), math.ceil(math.log(high, base))
     powers = [float(base) ** exponent for exponent in range(first, last + 1)]
     inside = [tick for tick in powers if low <= tick <= high]
     if len(inside) < 3:
         steps: Sequence[int] = (1, 2, 5) if base == 10 else (1, 2)
         inside = [tick * step for tick in powers for step in steps if low <= tick * step <= high]
-    return inside[:: math.ceil(len(inside) / 7)]
+    if len(inside) < 2:
+        inside = [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
+    return inside[:: max(1, math.ceil(len(inside) / 7))]
 
 
 def spaced(values: Sequence[float], position: Callable[[float], float], width: float) -> list[tuple[float, str]]:
