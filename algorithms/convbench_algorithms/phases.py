@@ -94,11 +94,15 @@ def _fill(x: Array, images: Array, rows: IndexMap, cols: IndexMap, left: int, st
             for j in range(first):
                 col = cols[j * v + b]
                 target[j] = 0 if col == OUTSIDE else line[col]
-            if v == 1:
-                target[first:last] = line[first - left : last - left]
-            else:
-                for j in range(first, last):
-                    target[j] = line[j * v + b - left]
+            if first < last:
+                middle = target[first:last]
+                source = line[first * v + b - left :]
+                if v == 1:
+                    for j in range(last - first):
+                        middle[j] = source[j]
+                else:
+                    for j in range(last - first):
+                        middle[j] = source[j * v]
             for j in range(last, width):
                 col = cols[j * v + b]
                 target[j] = 0 if col == OUTSIDE else line[col]

@@ -60,9 +60,11 @@ def _drop_gaps(sums: Array, size: int, start: int, pitch: int, y: Array) -> None
     for p in range(start // pitch, (start + size - 1) // pitch + 1):
         first = max(start - p * pitch, 0)
         last = min(start + size - p * pitch, Q)
-        at = p * pitch - start
-        for q in range(first, last):
-            y[p, q] = sums[at + q]
+        if first < last:
+            target = y[p, first:last]
+            source = sums[p * pitch + first - start :]
+            for q in range(last - first):
+                target[q] = source[q]
 
 
 @njit(nogil=True, cache=True, fastmath=FLAGS)
