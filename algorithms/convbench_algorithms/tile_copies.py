@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit, prange
 
 from convbench.algorithm import Array
@@ -12,13 +13,20 @@ from convbench.boundary import OUTSIDE, IndexMap, index_maps
 from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.fft_tiles import TileOrigins
 
+Extents = npt.NDArray[np.int64]  # a pair [2]; kernels take it as an array, since prange's body cannot hold a tuple
+
+
+def extents(pair: Pair) -> Extents:
+    """A pair as kernels take it."""
+    return np.array(pair, np.int64)
+
 
 class PaddedInput(NamedTuple):
     """The padded input as maps to source indices; its columns plain[0] … plain[1]−1 are those of x, in order."""
 
     rows: IndexMap
     cols: IndexMap
-    plain: Pair
+    plain: Extents
 
 
 def padded_input(spec: ConvSpec, reach: Pair) -> PaddedInput:
@@ -30,7 +38,7 @@ def padded_input(spec: ConvSpec, reach: Pair) -> PaddedInput:
     rows, cols = (_seen(spec, axis, index, reach[axis]) for axis, index in enumerate(index_maps(spec)))
     left, right = spec.padding[1][0], spec.padding[1][0] + spec.w
     plain = bool((cols[left:right] != OUTSIDE).all())
-    return PaddedInput(rows, cols, (left, right) if plain else (0, 0))
+    return PaddedInput(rows, cols, extents((left, right) if plain else (0, 0)))
 
 
 def _seen(spec: ConvSpec, axis: int, index: IndexMap, extent: int) -> IndexMap:
@@ -42,8 +50,9 @@ def _seen(spec: ConvSpec, axis: int, index: IndexMap, extent: int) -> IndexMap:
 
 
 @njit(nogil=True, cache=True)
-def _gather_line(line: int, x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
-    rows, cols, plain = padded.rows, padded.cols, padded.plain
+def _gather_line(
+    line: int, x: Array, tiles: TileOrigins, rows: IndexMap, cols: IndexMap, plain: Extents, take: Extents, real: Array
+) -> None:
     _, C, M, _ = real.shape
     b = line // (C * M)
     c = line // M % C
@@ -69,10 +78,10 @@ def _gather_line(line: int, x: Array, tiles: TileOrigins, padded: PaddedInput, t
 
 @njit(nogil=True, cache=True)
 def _scatter_line(
-    line: int, real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array
+    line: int, real: Array, tiles: TileOrigins, keep: Extents, lead: Extents, stride: Extents, adds: bool, y: Array
 ) -> None:
     _, K, P, Q = y.shape
-    u, v = stride
+    u, v = stride[0], stride[1]
     b = line // (K * keep[0])
     k = line // keep[0] % K
     row = line % keep[0]
@@ -97,21 +106,27 @@ def _scatter_line(
 
 
 @njit(nogil=True, cache=True)
-def gather(x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
+def gather(
+    x: Array, tiles: TileOrigins, rows: IndexMap, cols: IndexMap, plain: Extents, take: Extents, real: Array
+) -> None:
     """Fill real [B,C,M,N] with `take` elements from each origin in tiles [≤B,3], and zeros after them."""
     for line in range(len(tiles) * real.shape[1] * real.shape[2]):
-        _gather_line(line, x, tiles, padded, take, real)
+        _gather_line(line, x, tiles, rows, cols, plain, take, real)
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def parallel_gather(x: Array, tiles: TileOrigins, padded: PaddedInput, take: Pair, real: Array) -> None:
+def parallel_gather(
+    x: Array, tiles: TileOrigins, rows: IndexMap, cols: IndexMap, plain: Extents, take: Extents, real: Array
+) -> None:
     """`gather` by all threads."""
     for line in prange(len(tiles) * real.shape[1] * real.shape[2]):
-        _gather_line(line, x, tiles, padded, take, real)
+        _gather_line(line, x, tiles, rows, cols, plain, take, real)
 
 
 @njit(nogil=True, cache=True)
-def scatter(real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array) -> None:
+def scatter(
+    real: Array, tiles: TileOrigins, keep: Extents, lead: Extents, stride: Extents, adds: bool, y: Array
+) -> None:
     """Write, or add, the first `keep` elements of each tile in real [B,K,M,N] to every u-th, v-th position in y."""
     for line in range(len(tiles) * y.shape[1] * keep[0]):
         _scatter_line(line, real, tiles, keep, lead, stride, adds, y)
@@ -119,7 +134,7 @@ def scatter(real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pai
 
 @njit(nogil=True, cache=True, parallel=True)
 def parallel_scatter(
-    real: Array, tiles: TileOrigins, keep: Pair, lead: Pair, stride: Pair, adds: bool, y: Array
+    real: Array, tiles: TileOrigins, keep: Extents, lead: Extents, stride: Extents, adds: bool, y: Array
 ) -> None:
     """`scatter` by all threads, tile after tile: only the lines of one tile are sure to be different lines of y."""
     lines = y.shape[1] * keep[0]

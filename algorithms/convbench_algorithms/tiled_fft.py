@@ -26,6 +26,7 @@ from convbench_algorithms.spectra import (
 )
 from convbench_algorithms.tile_copies import (
     PaddedInput,
+    extents,
     gather,
     padded_input,
     parallel_gather,
@@ -132,7 +133,8 @@ class Worker:
         M, N = grid.extent
         F = N // 2 + 1
         self.grid = grid
-        self.stride = spec.stride
+        self.stride = extents(spec.stride)
+        self.take, self.keep, self.lead = extents(grid.take), extents(grid.keep), extents(grid.lead)
         self.padded = padded
         self.batch = batch
         self.kernels = ALL_THREADS if threads > 1 else ONE_THREAD
@@ -154,12 +156,12 @@ class Worker:
         nothing = np.zeros((0, 3), np.int64)
         point = np.zeros((1, 1, 1, 1), spec.dtype)
         spectra = np.zeros((1, 1, 0), self.spectra_x.dtype)
-        self.kernels.gather(point, nothing, self.padded, self.grid.take, self.real_x)
+        self.kernels.gather(point, nothing, *self.padded, self.take, self.real_x)
         if self.depthwise:
             self.kernels.depthwise_products(spectra, spectra)
         else:
             self.kernels.channel_sums(spectra, spectra, spectra)
-        self.kernels.scatter(self.real_y, nothing, self.grid.keep, self.grid.lead, self.stride, self.grid.adds, point)
+        self.kernels.scatter(self.real_y, nothing, self.keep, self.lead, self.stride, self.grid.adds, point)
 
     def filter_spectra(self, taps: Array) -> Array:
         """The spectra [K,C/groups,M·F] that tiles are multiplied by, for filters laid out as [K,C/groups,M',N'].
@@ -186,11 +188,11 @@ class Worker:
         grid, kernels = self.grid, self.kernels
         for first in range(0, len(tiles), self.batch):
             some = tiles[first : first + self.batch]
-            kernels.gather(x, some, self.padded, grid.take, self.real_x)
+            kernels.gather(x, some, *self.padded, self.take, self.real_x)
             self.forward.execute()
             if self.depthwise:
                 kernels.depthwise_products(self.spectra_x, filters)
             else:
                 kernels.channel_sums(self.spectra_x, filters, self.spectra_y)
             self.inverse.execute()
-            kernels.scatter(self.real_y, some, grid.keep, grid.lead, self.stride, grid.adds, y)
+            kernels.scatter(self.real_y, some, self.keep, self.lead, self.stride, grid.adds, y)
