@@ -11,6 +11,7 @@ from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
 from convbench.spec import Pair
 from convbench_algorithms.block_product import multiply
+from convbench_algorithms.interleaving import deal, weave
 
 Arrays = tuple[Array, Array]
 Maps = tuple[IndexMap, IndexMap]
@@ -38,6 +39,7 @@ def transform_tiles(
     C = x.shape[1]
     rows, cols = maps
     tile_rows, tile_cols, halo_rows, halo_cols = window
+    height = tile_rows + halo_rows
     width = tile_cols + halo_cols
     B_h, B_w = B
     starts_h, starts_w = starts
@@ -46,12 +48,15 @@ def transform_tiles(
     for thread in prange(threads):
         phases = scratch[thread, 0]
         halfway = scratch[thread, 1]
+        # What the phases are dealt from; done with when halfway is written.
+        lines = halfway.reshape(-1)[: m[0] * m[1] * height * width].reshape(m[0], height, m[1] * width)
         for unit in range(thread * total // threads, (thread + 1) * total // threads):
             segment = unit // C
             c = unit % C
             n, top, first = segments[segment]
-            here = left - first * m[1]
-            _split(x[n, c], rows[top * m[0] :], cols[first * m[1] :], here, m, tile_rows + halo_rows, width, phases)
+            _copy_rows(x[n, c], rows[top * m[0] :], cols[first * m[1] :], left - first * m[1], lines)
+            for i in range(m[0]):
+                deal(lines[i].reshape(-1), phases[i * m[1] : (i + 1) * m[1]], height * width)
             for j in range(m[1]):
                 multiply(B_h, phases[j:].reshape(-1), starts_h, halfway[j :: m[1]], tile_rows * width)
             for a in range(len(B_h)):
@@ -60,32 +65,29 @@ def transform_tiles(
 
 
 @njit(nogil=True, cache=True)
-def _split(
-    x: Array, rows: IndexMap, cols: IndexMap, left: int, m: Pair, tile_rows: int, width: int, phases: Array
-) -> None:
-    """Phases [m_h·m_w,·] of the padded x [H,W], as `rows` and `cols` map it; x begins at padded column `left`."""
+def _copy_rows(x: Array, rows: IndexMap, cols: IndexMap, left: int, lines: Array) -> None:
+    """Lines [m_h,tile rows,length]: row i of every tile row of the padded x [H,W]; x begins at padded column `left`."""
     W = x.shape[1]
-    m_h, m_w = m
-    for row in range(tile_rows * m_h):
-        source = rows[row]
-        start = row // m_h * width
-        for j in range(m_w):
-            target = phases[row % m_h * m_w + j, start : start + width]
+    m_h, tile_rows, length = lines.shape
+    begin = min(max(0, left), length)
+    end = max(begin, min(length, left + W))
+    for row in range(tile_rows):
+        for i in range(m_h):
+            source = rows[row * m_h + i]
+            target = lines[i, row]
             if source == OUTSIDE:
-                target[:] = 0
+                for col in range(length):
+                    target[col] = 0
                 continue
             line = x[source]
-            # Tiles begin … end read x itself; only those outside need the map.
-            begin = min(max(0, (left - j + m_w - 1) // m_w), width)
-            end = max(begin, min(width, (left + W - j + m_w - 1) // m_w))
-            for tile in range(begin, end):
-                target[tile] = line[tile * m_w + j - left]
-            for tile in range(begin):
-                col = cols[tile * m_w + j]
-                target[tile] = 0 if col == OUTSIDE else line[col]
-            for tile in range(end, width):
-                col = cols[tile * m_w + j]
-                target[tile] = 0 if col == OUTSIDE else line[col]
+            inside = target[begin:end]
+            line_inside = line[max(0, begin - left) :]
+            for col in range(end - begin):  # a plain loop: Numba's slice assignments cost more than such a row
+                inside[col] = line_inside[col]
+            for col in range(begin):
+                target[col] = 0 if cols[col] == OUTSIDE else line[cols[col]]
+            for col in range(end, length):
+                target[col] = 0 if cols[col] == OUTSIDE else line[cols[col]]
 
 
 @njit(parallel=True, nogil=True, cache=True)
@@ -115,15 +117,18 @@ def invert_tiles(
     y: Array,
 ) -> None:
     """y [N,K,P,Q] = Aᵀ M A of the tiles of `segments`, cut at P and Q; `A` are the two Aᵀ [m,α]."""
-    K = y.shape[1]
+    _, K, P, Q = y.shape
     A_h, A_w = A
     starts_h, starts_w = starts
     alpha_w = A_w.shape[1]
     threads = len(scratch)
     total = len(segments) * K
+    tile_rows, tile_cols, _, halo_cols = window
+    width = tile_cols + halo_cols
     for thread in prange(threads):
         halfway = scratch[thread, 0]
-        outputs = scratch[thread, 1]
+        outputs = scratch[thread, 1, : m[1]]
+        lines = scratch[thread, 1, m[1] :].reshape(-1)
         for unit in range(thread * total // threads, (thread + 1) * total // threads):
             segment = unit // K
             k = unit % K
@@ -131,23 +136,13 @@ def invert_tiles(
             for b in range(alpha_w):
                 source = M[b:].reshape(-1)[k * M.shape[2] + segment * lanes :]
                 multiply(A_h, source, starts_h, halfway[b::alpha_w], lanes)
+            left = first * m[1]
+            right = min(Q, left + tile_cols * m[1])
             for i in range(m[0]):
                 multiply(A_w, halfway[i * alpha_w :].reshape(-1), starts_w, outputs, lanes)
-                _interleave(outputs, i, top, first, m, window, y[n, k])
-
-
-@njit(nogil=True, cache=True)
-def _interleave(outputs: Array, i: int, top: int, first: int, m: Pair, window: Window, y: Array) -> None:
-    """Row i of every tile: y[(top+a)·m_h + i, (first+b)·m_w + j] = outputs[j, a·width + b]."""
-    P, Q = y.shape
-    tile_rows, tile_cols, _, halo_cols = window
-    for a in range(tile_rows):
-        p = (top + a) * m[0] + i
-        if p >= P:
-            break
-        start = a * (tile_cols + halo_cols)
-        for j in range(m[1]):
-            source = outputs[j, start : start + tile_cols]
-            q = first * m[1] + j
-            for tile in range(min(tile_cols, (Q - q + m[1] - 1) // m[1])):
-                y[p, q + tile * m[1]] = source[tile]
+                weave(outputs, lines, tile_rows * width)
+                for a in range(min(tile_rows, (P - i + m[0] - 1) // m[0] - top)):
+                    line = lines[a * width * m[1] :]
+                    target = y[n, k, (top + a) * m[0] + i, left:]
+                    for col in range(right - left):
+                        target[col] = line[col]

@@ -57,7 +57,8 @@ class Tiles:
         self.block = max(1, min(len(self.segments), limit // (lane_bytes["block"] * self.lanes)))
         self.pitch = padded_length(self.block * self.lanes, spec.itemsize)
         plane = padded_length(self.lanes + vector + halo[0] * width + halo[1], spec.itemsize)
-        planes = max(pair[0].alpha * pair[1].m, pair[0].m * pair[1].alpha)
+        # Half-way through a transform, or a row of outputs before and after weaving.
+        planes = max(pair[0].alpha * pair[1].m, pair[0].m * pair[1].alpha, 2 * pair[1].m)
         self.scratch_shape = (resources.threads, 2, planes, plane)
         i, j = np.arange(pair[0].alpha), np.arange(pair[1].alpha)
         # Where the elements of a tile's column and row are: in the phases, then in the frequencies.
