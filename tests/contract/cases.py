@@ -59,8 +59,22 @@ POINTWISE = (
     "c3h7w6k4r1s1+padding=1.2x2.1+boundary=reflect",
     "n2c3h13w17k4r1s1+stride=2x3+direction=backward_data",
 )
-THREE_BY_THREE = (
+# A stride, a dilation and groups of 1.
+PEER = (*GEOMETRY, *FLIPPED, *BOUNDARIES, *_each("+direction=backward_data", GEOMETRY))
+SAME = (
+    "h1w1r1s1",
+    "n2c3h7w9k4r3s2+padding=0.2x1.0",
+    "c19h13w17k21r3s3+padding=1",
+    "h67w131r7s5+padding=3x2",
+    "c2h9w8k3r4s5+padding=3.0x0.4+flip=true",
+    *(f"c2h6w7k2r5s4+padding=2.2x3.0+boundary={boundary}" for boundary in ("reflect", "symmetric", "edge", "wrap")),
+    "c2h9w8k3r3s4+padding=1.1x1.2+direction=backward_data",
+)
+WINOGRAD = (
     "h3w3r3s3",
+    "n2c3h9w14k4r5s5+padding=2.0x1.3",
+    "c2h9w14k4r1s5+padding=0x2",
+    "c2h9w14k4r2s4+padding=1.0x0.1",
     "n2c3h7w9k4r3s3+padding=1.0x2.1",
     "c19h13w17k21r3s3+padding=1",
     "c3h66w131k2r3s3+padding=1",
@@ -82,6 +96,9 @@ class Cases:
 
 
 LOW_RANKS = st.sampled_from(("rank:1", "gaussian:0.8", "box", "sobel"))
+THREE_MOSTLY = st.sampled_from((3, 3, 3, 1, 2, 4, 5))
+RESIZABLE = {"filter": st.sampled_from(("random", "box", "disk", "gaussian:0.8", "rank:2"))}  # of any r and s
+PLAIN_STEPS = {"stride": 1, "dilation": 1}
 FORWARD_OR_DATA = {"direction": st.sampled_from(("forward", "forward", "backward_data"))}
 
 CASES: dict[str, Cases] = {
@@ -91,7 +108,7 @@ CASES: dict[str, Cases] = {
     "im2col_tiled": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
     "gemm1x1": Cases(
         POINTWISE,
-        {"r": 1, "s": 1, "filter": st.sampled_from(("random", "box"))} | FORWARD_OR_DATA,
+        {"r": 1, "s": 1} | RESIZABLE | FORWARD_OR_DATA,
         faults="n2c4h12w14k6r1s1+padding=1.0x2.1",
     ),
     "fft": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
@@ -111,9 +128,22 @@ CASES: dict[str, Cases] = {
         faults="n2c4h12w14k6r5s5+padding=1.0x2.1+filter=rank:2",
     ),
     **{
-        f"winograd_f{m}": Cases(THREE_BY_THREE, {"r": 3, "s": 3, "stride": 1, "dilation": 1} | FORWARD_OR_DATA)
+        f"winograd_f{m}": Cases(
+            WINOGRAD, {"r": THREE_MOSTLY, "s": THREE_MOSTLY} | RESIZABLE | PLAIN_STEPS | FORWARD_OR_DATA
+        )
         for m in (2, 4, 6)
     },
+    "scipy_direct": Cases(
+        tuple(case for case in PEER if not case.endswith(("reflect", "edge"))),
+        {"groups": 1} | PLAIN_STEPS | FORWARD_OR_DATA,
+    ),
+    "scipy_fft": Cases(PEER, {"groups": 1} | PLAIN_STEPS | FORWARD_OR_DATA),
+    "scipy_overlap_add": Cases(PEER, {"groups": 1} | PLAIN_STEPS | FORWARD_OR_DATA),
+    "scipy_ndimage": Cases(
+        SAME,
+        {"groups": 1, "padding": "same"} | PLAIN_STEPS | FORWARD_OR_DATA,
+        faults="n2c4h12w14k6r3s3+padding=2.0x0.2",
+    ),
 }
 
 ALGORITHMS: dict[str, ConvAlgorithm] = {

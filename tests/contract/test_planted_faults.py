@@ -65,8 +65,29 @@ def _short_lead(grid: Any) -> Any:
     return replace(grid, lead=(grid.lead[0], grid.lead[1] - 1))
 
 
+def _transposed(arrays: Any) -> Any:
+    A, G, B = arrays
+    return A, G, B.T.copy()
+
+
+def _wrong_sign(arrays: Any) -> Any:
+    A, G, B = arrays
+    G[1, 1] *= -1
+    return A, G, B
+
+
+def _last_segment_early(right: Function) -> Function:
+    def wrong(self: Any, *args: object) -> None:
+        right(self, *args)
+        assert len(self.segments) > 1, "one segment has no seam"
+        self.segments[-1, 2] -= 1
+
+    return wrong
+
+
 STRIDED = "n2c4h13w11k6r3s3+stride=2x3+padding=1"
 TILED = "h67w131r7s5+padding=3x2"
+SEGMENTS = "c3h34w61k2r3s3+padding=1"
 
 PLANTED = [
     Planted("naive", "taps in the wrong order", "naive:source_table", _rolled_rows(1)),
@@ -81,6 +102,14 @@ PLANTED = [
     Planted("gemm1x1", "output pixels moved", "columns:source_table", _rolled_rows(0)),
     Planted("separable", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
     Planted("low_rank", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
+    *(
+        Planted(name, what, "winograd_transforms:Transform.arrays", fault)
+        for name in ("winograd_f2", "winograd_f4", "winograd_f6")
+        for what, fault in (("B transposed", _result(_transposed)), ("wrong sign in G", _result(_wrong_sign)))
+    ),
+    Planted(
+        "winograd_f4", "a seam off by one tile", "winograd_tiles:Tiles.__init__", _last_segment_early, SEGMENTS, 4096
+    ),
     *(
         Planted(name, what, target, fault)
         for name in ("fft", "fft_overlap_save", "fft_overlap_add")
