@@ -8,7 +8,7 @@ from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.fft_error import fft_error
-from convbench_algorithms.fft_tiles import adding_grid, cheapest_extent, needed_extent, tiles_to_add, whole_extent
+from convbench_algorithms.fft_tiles import adding_grid, cheapest_grid, needed_extent, whole_extent
 from convbench_algorithms.tiled_fft import TiledFftPlan, unsupported_by_fft
 
 
@@ -34,10 +34,7 @@ class FftOverlapAdd(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        extent = cheapest_extent(
-            spec, resources, _with_outputs(spec), lambda axis, length: tiles_to_add(spec, axis, length)
-        )
-        return TiledFftPlan(spec, resources, adding_grid(spec, extent))
+        return TiledFftPlan(spec, resources, cheapest_grid(spec, resources, _with_outputs(spec), adding_grid))
 
 
 def _with_outputs(spec: ConvSpec) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.fft_error import fft_error
-from convbench_algorithms.fft_tiles import cheapest_extent, needed_extent, saving_grid, tiles_to_save, whole_extent
+from convbench_algorithms.fft_tiles import cheapest_grid, needed_extent, saving_grid, whole_extent
 from convbench_algorithms.tiled_fft import TiledFftPlan, unsupported_by_fft
 
 
@@ -34,7 +34,4 @@ class FftOverlapSave(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        extent = cheapest_extent(
-            spec, resources, needed_extent(spec), lambda axis, length: tiles_to_save(spec, axis, length)
-        )
-        return TiledFftPlan(spec, resources, saving_grid(spec, extent))
+        return TiledFftPlan(spec, resources, cheapest_grid(spec, resources, needed_extent(spec), saving_grid))

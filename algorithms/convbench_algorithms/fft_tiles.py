@@ -49,64 +49,58 @@ class TileGrid:
         rows, cols = ((self.counts[axis] - 1) * self.step[axis] + self.take[axis] for axis in (0, 1))
         return rows, cols
 
+    @property
+    def colours(self) -> int:
+        """Where outputs are added, every so many rows of tiles have no output in common; else 1."""
+        return min(-(-self.keep[0] // self.step[0]), self.counts[0]) if self.adds else 1
+
     def phases(self, images: int, workers: int) -> list[list[TileOrigins]]:
         """The tiles of all images as [phase][worker]: within a phase no two workers share an output.
 
-        Where outputs are added, a tile's reach over ceil(keep / step) rows of tiles, so only every so
-        many rows of tiles are in one phase, and a row of tiles belongs to one worker. The sums have the
-        same order, and so the same round-off, for any number of workers.
+        Where outputs are added, a phase has the rows of tiles of one colour, and a row belongs to one
+        worker. The sums have the same order, and so the same round-off, for any number of workers.
         """
-        colours = -(-self.keep[0] // self.step[0]) if self.adds else 1
         origins = np.empty((images, *self.counts, 3), np.int64)
         origins[..., 0] = np.arange(images)[:, None, None]
         origins[..., 1] = np.arange(self.counts[0])[:, None] * self.step[0]
         origins[..., 2] = np.arange(self.counts[1]) * self.step[1]
         phases = []
-        for colour in range(min(colours, self.counts[0])):
-            units = origins[:, colour::colours].reshape(-1, self.counts[1] if self.adds else 1, 3)
+        for colour in range(self.colours):
+            units = origins[:, colour :: self.colours].reshape(-1, self.counts[1] if self.adds else 1, 3)
             parts = np.array_split(units, min(workers, len(units)))
             phases.append([part.reshape(-1, 3) for part in parts])
         return phases
 
+    def turns(self, images: int, workers: int) -> int:
+        """How many tiles follow one another where `workers` share them as in `phases`."""
+        rows, cols = self.counts
+        if not self.adds:
+            return -(-images * rows * cols // workers)
+        return sum(-(-images * -(-(rows - c) // self.colours) // workers) for c in range(self.colours)) * cols
+
 
 def saving_grid(spec: ConvSpec, extent: Pair) -> TileGrid:
     """Overlap-save: tiles overlap by the filter's extent less one, and keep the outputs that no wrap-around reaches."""
-    counts = tiles_to_save(spec, 0, extent[0]), tiles_to_save(spec, 1, extent[1])
-    fits = [_outputs_saved(spec, axis, extent[axis]) for axis in (0, 1)]
-    u, v = spec.stride
+    (u, v), (rows, cols) = spec.stride, spec.filter_extent
+    fit = (extent[0] - rows) // u + 1, (extent[1] - cols) // v + 1  # outputs of a tile
     return TileGrid(
         extent=extent,
-        counts=counts,
+        counts=(-(-spec.p // fit[0]), -(-spec.q // fit[1])),
         take=extent,
-        step=(fits[0] * u, fits[1] * v),
-        keep=((fits[0] - 1) * u + 1, (fits[1] - 1) * v + 1),
+        step=(fit[0] * u, fit[1] * v),
+        keep=((fit[0] - 1) * u + 1, (fit[1] - 1) * v + 1),
         lead=(0, 0),
         adds=False,
     )
 
 
-def tiles_to_save(spec: ConvSpec, axis: int, length: int) -> int:
-    """How many tiles of a length give all outputs along an axis; 0 if the filter is longer."""
-    fit = _outputs_saved(spec, axis, length)
-    return -(-(spec.p, spec.q)[axis] // fit) if fit > 0 else 0
-
-
-def _outputs_saved(spec: ConvSpec, axis: int, length: int) -> int:
-    return (length - spec.filter_extent[axis]) // spec.stride[axis] + 1
-
-
 def adding_grid(spec: ConvSpec, extent: Pair) -> TileGrid:
     """Overlap-add: tiles are disjoint, followed by zeros that their outputs run into, and those overlaps are added."""
-    counts = tiles_to_add(spec, 0, extent[0]), tiles_to_add(spec, 1, extent[1])
+    needed = needed_extent(spec)
     lead = spec.filter_extent[0] - 1, spec.filter_extent[1] - 1
     take = extent[0] - lead[0], extent[1] - lead[1]
+    counts = -(-needed[0] // take[0]), -(-needed[1] // take[1])
     return TileGrid(extent=extent, counts=counts, take=take, step=take, keep=extent, lead=lead, adds=True)
-
-
-def tiles_to_add(spec: ConvSpec, axis: int, length: int) -> int:
-    """How many tiles of a length take all the input along an axis; 0 if the filter is longer."""
-    fit = length - spec.filter_extent[axis] + 1
-    return -(-needed_extent(spec)[axis] // fit) if fit > 0 else 0
 
 
 def needed_extent(spec: ConvSpec) -> Pair:
@@ -150,31 +144,31 @@ def is_depthwise(spec: ConvSpec) -> bool:
     return spec.c == spec.k == spec.groups
 
 
-def cheapest_extent(spec: ConvSpec, resources: Resources, wholes: Pair, tiles: Callable[[int, int], int]) -> Pair:
-    """The tile [M,N] of least cost; `tiles(axis, length)` counts the tiles that cover an axis (0: too short).
+def cheapest_grid(
+    spec: ConvSpec, resources: Resources, wholes: Pair, grid: Callable[[ConvSpec, Pair], TileGrid]
+) -> TileGrid:
+    """The `grid` whose tiles [M,N] cost least; tiles for `wholes` hold all in one.
 
     A tile of C input and K output channels costs, in flops,
 
         (C + K)·M·N·(2.5·log₂(M·N) + MOVES)·spill    real FFTs there and back, and moving each point
         + 4·K·(C/groups)·M·N                         complex multiply-adds at M·N/2 frequencies
 
-    and the image costs that times the number of tiles: small tiles waste their overlap with the filter's
-    extent, large ones log₂ and the cache, and both waste what sticks out of the image. Since the number of
-    tiles is exact, no formula for the best length is needed (scipy's overlap-add has one, by Lambert's W).
-    Tiles that keep the workspace within `resources.tile_limit_bytes` come first, then the least workspace.
+    and the images cost that times the tiles that the busiest thread takes: small tiles waste their overlap
+    with the filter's extent, large ones log₂, the cache, and threads, and both waste what sticks out of the
+    image. Since the tiles are counted, no formula for the best length is needed (scipy's overlap-add has
+    one, by Lambert's W). Tiles that keep the workspace within `resources.tile_limit_bytes` come first; if
+    none do, those that exceed it least.
     """
 
-    def rank(extent: Pair) -> tuple[float, float]:
-        M, N = extent
-        workspace = resources.threads * tile_bytes(spec, extent) + filter_bytes(spec, extent)
+    def rank(candidate: TileGrid) -> tuple[float, float]:
+        M, N = candidate.extent
+        workspace = resources.threads * tile_bytes(spec, (M, N)) + filter_bytes(spec, (M, N))
         spill = 1 + SPILL * max(math.log2(2 * spec.itemsize * M * N / CACHE_BYTES), 0)
         transforms = (spec.c + spec.k) * M * N * (2.5 * math.log2(M * N) + MOVES) * spill
         products = 4 * spec.k * (spec.c // spec.groups) * M * N
-        cost = tiles(0, M) * tiles(1, N) * (transforms + products)
+        cost = candidate.turns(spec.n, resources.threads) * (transforms + products)
         return max(workspace - resources.tile_limit_bytes, 0), cost
 
-    rows, cols = (
-        [length for length in smooth_extents(spec.filter_extent[axis], wholes[axis]) if tiles(axis, length)]
-        for axis in (0, 1)
-    )
-    return min(((M, N) for M in rows for N in cols), key=rank)
+    rows, cols = (list(smooth_extents(spec.filter_extent[axis], wholes[axis])) for axis in (0, 1))
+    return min((grid(spec, (M, N)) for M in rows for N in cols), key=rank)
