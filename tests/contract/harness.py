@@ -99,6 +99,22 @@ def check_contract(algorithm: ConvAlgorithm, spec: ConvSpec, threads: int = 1, *
     expect(y, reference, algorithm.error_model(spec))
 
 
+def check_precision(algorithm: ConvAlgorithm, spec: ConvSpec) -> None:
+    """On plain normal data: two bits better, in norm, than the right outputs rounded to the next lower dtype.
+
+    A bound that holds for whatever x may hide a product in half precision; this does not. Raises `BrokenContractError`.
+    """
+    made, reference = known(spec)
+    y = convolve(algorithm, spec, Operands(made.prepared.copy(), made.input.copy()))
+    lower = {"float32": np.float16, "float64": np.float32}[spec.dtype]
+    error = np.linalg.norm(y.ravel() - reference.values)
+    coarse = np.linalg.norm(reference.values.astype(lower) - reference.values)
+    if not error <= coarse / 4:
+        raise BrokenContractError(
+            f"an error of {error:.3g}, where rounding to {lower.__name__} makes one of {coarse:.3g}"
+        )
+
+
 def expect(y: Array, reference: Reference, model: ErrorModel, slack: float = 1.0) -> None:
     """Raise `BrokenContractError` unless y agrees within `slack` times the model's bound."""
     agreement = judge(y, reference, replace(model, bound=slack * model.bound))

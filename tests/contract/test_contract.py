@@ -13,6 +13,7 @@ from contract.harness import (
     GuardedOutput,
     changed,
     check_contract,
+    check_precision,
     convolve,
     expect,
     expected,
@@ -81,6 +82,13 @@ def test_it_agrees_on_the_cases_that_it_must_run(name: str, spec: ConvSpec, dtyp
     spec = changed(spec, dtype=dtype)
     assert ALGORITHMS[name].supports(spec) is None
     check_contract(ALGORITHMS[name], spec, threads)
+
+
+@every_algorithm
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_computes_in_the_precision_that_it_says(name: str, dtype: str) -> None:
+    if ALGORITHMS[name].precision == "strict":
+        check_precision(ALGORITHMS[name], changed(forward_case(name), dtype=dtype))
 
 
 @every_algorithm

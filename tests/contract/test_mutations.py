@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from contract.cases import ALGORITHMS, CASES
-from contract.harness import BrokenContractError, changed, check_contract
+from contract.harness import BrokenContractError, changed, check_contract, check_precision
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec
 
@@ -51,7 +51,7 @@ def _remembers() -> Callable[[Array, Array], object]:
 NONE = Fault()
 FAULTS: dict[str, Callable[[], Fault]] = {
     "swapped padding": lambda: Fault(spec=_swapped_padding),
-    "wrong boundary": lambda: Fault(spec=lambda spec: changed(spec, boundary="edge")),
+    "wrong boundary": lambda: Fault(spec=lambda spec: changed(spec, boundary="wrap")),
     "forgotten flip": lambda: Fault(filter=lambda w: w[..., ::-1, ::-1]),
     "transposed filter": lambda: Fault(filter=lambda w: w.swapaxes(2, 3)),
     "last row of taps dropped": lambda: Fault(filter=_without_last_row),
@@ -62,7 +62,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     ),
     "one unwritten element": lambda: Fault(after=lambda x, y: _set(y, (-1, -1, -1, -1), np.nan)),
     "one infinite element": lambda: Fault(after=lambda x, y: _set(y, (0, 0, 0, 0), np.inf)),
-    "one element off by a tenth": lambda: Fault(after=lambda x, y: _set(y, (1, 2, 5, 6), 1.1 * y[1, 2, 5, 6] + 0.1)),
+    "one wrong element": lambda: Fault(after=lambda x, y: _set(y, (1, 2, 5, 6), y[1, 2, 5, 6] + 0.5)),
     "a seam off by one column": lambda: Fault(after=lambda x, y: _set(y, (..., 7), y[..., 6])),
     "last columns missing": lambda: Fault(after=lambda x, y: _set(y, (..., slice(-3, None)), 0)),
     "images of the batch swapped": lambda: Fault(after=lambda x, y: _set(y, ..., y[::-1].copy())),
@@ -75,17 +75,11 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "another result the second time": lambda: Fault(after=_remembers()),
 }
 
+# Within the bounds that transforms must be allowed for whatever x, but not within their precision on plain data.
+FINE = {"scaled by 1.001", "rounded to float16"}
+
 # A 1×1 filter is its own flip and transpose.
 EQUIVALENT = {("gemm1x1", "forgotten flip"), ("gemm1x1", "transposed filter")}
-
-# The float32 bounds of large Winograd tiles are wider than these. Tighter bounds shorten this list.
-UNSEEN = {
-    ("winograd_f4", "rounded to float16", "float32"),
-    ("winograd_f4", "one element off by a tenth", "float32"),
-    ("winograd_f6", "rounded to float16", "float32"),
-    ("winograd_f6", "one element off by a tenth", "float32"),
-    ("winograd_f6", "scaled by 1.001", "float32"),
-}
 
 
 @final
@@ -149,10 +143,8 @@ def test_without_a_fault_the_check_passes(name: str, dtype: str) -> None:
 def test_every_fault_is_caught_in_every_algorithm(name: str, fault: str, dtype: str) -> None:
     spec = fault_case(name, dtype)
     faulty = Faulty(ALGORITHMS[name], FAULTS[fault]())
-    if (name, fault) in EQUIVALENT or (name, fault, dtype) in UNSEEN:
+    if (name, fault) in EQUIVALENT:
         check_contract(faulty, spec)
         return
-    if ALGORITHMS[name].supports(faulty.fault.spec(spec)) is not None:
-        pytest.skip("the algorithm refuses the wrong spec")
     with pytest.raises(BrokenContractError):
-        check_contract(faulty, spec)
+        check_precision(faulty, spec) if fault in FINE else check_contract(faulty, spec)

@@ -48,8 +48,9 @@ def _negative_tap(factors: Any) -> Any:
 
 
 def _wider_step(grid: Any) -> Any:
-    assert min(grid.counts) > 1, "one tile has no seam"
-    return replace(grid, step=(grid.step[0], grid.step[1] + 1))
+    assert max(grid.counts) > 1, "one tile has no seam"
+    rows, cols = grid.step
+    return replace(grid, step=(rows + 1, cols) if grid.counts[0] > 1 else (rows, cols + 1))
 
 
 def _earlier(right: Function) -> Function:
