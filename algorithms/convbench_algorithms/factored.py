@@ -126,30 +126,35 @@ def _convolve(
             p = nkp % P
             first, last = runs[p]
             out = y[n, k, p]
-            out[:] = 0
             for c in range(Cg):
                 image = x[n, k // (K // (C // Cg)) * Cg + c]
                 for t in range(rank):
                     middle = line[left : left + W]
-                    middle[:] = 0
-                    _add_shifted(middle, image, row_starts[p, first:last], columns[k, c, t, first:last])
+                    _sum_shifted(middle, image, row_starts[p, first:last], columns[k, c, t, first:last], False)
                     for col in range(left):
                         line[col] = 0 if cols[col] == OUTSIDE else middle[cols[col]]
                     for col in range(left + W, len(cols)):
                         line[col] = 0 if cols[col] == OUTSIDE else middle[cols[col]]
                     if v == 1:
-                        _add_shifted(out, line, starts, rows[k, c, t])
+                        _sum_shifted(out, line, starts, rows[k, c, t], c + t > 0)
                     else:
                         for phase in range(v):
                             for j in range(pitch):
                                 phases[phase * pitch + j] = line[j * v + phase]
-                        _add_shifted(out, phases, starts, rows[k, c, t])
+                        _sum_shifted(out, phases, starts, rows[k, c, t], c + t > 0)
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _add_shifted(out: Array, source: Array, starts: IndexMap, taps: Array) -> None:
-    """out[i] += Σ_t taps[t]·source[starts[t] + i], eight taps at a time, so that `out` is loaded and stored seldom."""
+def _sum_shifted(out: Array, source: Array, starts: IndexMap, taps: Array, add: bool) -> None:
+    """out[i] = Σ_t taps[t]·source[starts[t] + i], added to what `out` holds if `add`.
+
+    Eight taps at a time, so that `out` is loaded and stored seldom.
+    """
     length = len(out)
+    zero = out.dtype.type(0)
+    if len(starts) == 0 and not add:
+        for i in range(length):
+            out[i] = zero
     t = 0
     while len(starts) - t >= 8:
         a, b, c, d = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
@@ -158,28 +163,32 @@ def _add_shifted(out: Array, source: Array, starts: IndexMap, taps: Array) -> No
         se, sf, sg = source[starts[t + 4] :], source[starts[t + 5] :], source[starts[t + 6] :]
         sh = source[starts[t + 7] :]
         for i in range(length):
-            out[i] += ((a * sa[i] + b * sb[i]) + (c * sc[i] + d * sd[i])) + (
-                (e * se[i] + f * sf[i]) + (g * sg[i] + h * sh[i])
+            out[i] = (
+                (out[i] if add else zero)
+                + ((a * sa[i] + b * sb[i]) + (c * sc[i] + d * sd[i]))
+                + ((e * se[i] + f * sf[i]) + (g * sg[i] + h * sh[i]))
             )
         t += 8
+        add = True
     if len(starts) - t >= 4:
         a, b, c, d = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
         sa, sb, sc, sd = source[starts[t] :], source[starts[t + 1] :], source[starts[t + 2] :], source[starts[t + 3] :]
         for i in range(length):
-            out[i] += (a * sa[i] + b * sb[i]) + (c * sc[i] + d * sd[i])
+            out[i] = (out[i] if add else zero) + ((a * sa[i] + b * sb[i]) + (c * sc[i] + d * sd[i]))
         t += 4
+        add = True
     if len(starts) - t == 3:
         a, b, c = taps[t], taps[t + 1], taps[t + 2]
         sa, sb, sc = source[starts[t] :], source[starts[t + 1] :], source[starts[t + 2] :]
         for i in range(length):
-            out[i] += a * sa[i] + b * sb[i] + c * sc[i]
+            out[i] = (out[i] if add else zero) + (a * sa[i] + b * sb[i] + c * sc[i])
     elif len(starts) - t == 2:
         a, b = taps[t], taps[t + 1]
         sa, sb = source[starts[t] :], source[starts[t + 1] :]
         for i in range(length):
-            out[i] += a * sa[i] + b * sb[i]
+            out[i] = (out[i] if add else zero) + (a * sa[i] + b * sb[i])
     elif len(starts) - t == 1:
         a = taps[t]
         sa = source[starts[t] :]
         for i in range(length):
-            out[i] += a * sa[i]
+            out[i] = (out[i] if add else zero) + (a * sa[i])
