@@ -255,8 +255,11 @@ def _curve(crossing: Crossing, cells: Sequence[Cell], merged: Contenders) -> Cur
         if logs:
             points.append(Point(at, cell, logs))
         else:
-            unpassed = (one for one in (start, to) if one.status is not Status.PASSED)
-            failed = [f"{one.algorithm} {one.status.replace('_', ' ')}" for one in unpassed]
+            by_status: dict[str, list[str]] = {}
+            for one in (start, to):
+                if one.status is not Status.PASSED:
+                    by_status.setdefault(one.status.replace("_", " "), []).append(one.algorithm)
+            failed = [f"{' and '.join(names)} {status}" for status, names in by_status.items()]
             missing.append((at, "; ".join(failed) or "no common pass"))
     fixed = tuple((name, value) for name, value in cells[0].axes.items() if name != crossing.axis)
     return Curve(crossing, cells[0].threads, cells[0].device, fixed, tuple(points), tuple(missing))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from convbench.analysis.crossovers import Crossed, Crossover, Curve, NotEnoughData, OneSided, Unresolved
 from convbench.analysis.quantities import factor, number, plural, within
 from convbench.analysis.statistics import Estimate
@@ -63,14 +65,18 @@ def finding(crossover: Crossover) -> str:
 
 
 def gaps(curve: Curve) -> str:
-    """What a curve lacks: `; without kernel 31 (fft timeout)`."""
+    """What a curve lacks: `; without kernel 31–63 (fft timeout)`."""
     if not curve.missing:
         return ""
-    by_reason: dict[str, list[str]] = {}
-    for value, reason in curve.missing:
-        by_reason.setdefault(reason, []).append(number(value))
-    gaps = "; ".join(f"{', '.join(values)} ({reason})" for reason, values in by_reason.items())
-    return f"; without {curve.crossing.axis} {gaps}"
+    reasons = dict(curve.missing)
+    values = sorted([point.axis_value for point in curve.points] + list(reasons))
+    runs: dict[str, list[str]] = {}
+    for reason, group in groupby(values, key=reasons.get):
+        if reason is not None:
+            ends = list(group)
+            ends_text = number(ends[0]) if len(ends) == 1 else f"{number(ends[0])}–{number(ends[-1])}"
+            runs.setdefault(reason, []).append(ends_text)
+    return f"; without {curve.crossing.axis} " + "; ".join(f"{', '.join(at)} ({why})" for why, at in runs.items())
 
 
 def winner_sentence(winner: Winner) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,16 @@ from convbench.analysis.table import error_share, rows, worst_agreement
 from convbench.analysis.totals import Total, totals
 from convbench.analysis.winners import Winner, winners
 from convbench.result import Block, Row, RunInfo, Status
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """Algorithms that have no time in the same cells for the same reason."""
+
+    algorithms: tuple[str, ...]
+    status: str
+    reason: str
+    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -62,20 +73,20 @@ class Answers:
         return [(group, totals(group, self.contenders, self.winners)) for group in shapes]
 
     @cached_property
-    def failures(self) -> list[Row]:
-        """The rows that were tried and failed."""
-        quiet = (Status.PASSED, Status.UNSUPPORTED, Status.NOT_REACHED)
-        return [row for row in self.rows if row.status not in quiet]
-
-    @cached_property
-    def not_measured(self) -> dict[tuple[str, str, str], list[str]]:
-        """(algorithm, status, reason) → the cells' names, for all that has no time."""
-        found: dict[tuple[str, str, str], list[str]] = {}
-        for contender in self.contenders.values():
-            if contender.status is not Status.PASSED:
-                key = (contender.algorithm, str(contender.status), contender.reason)
-                found.setdefault(key, []).append(f"{cell_name(contender.cell)}, {contender.cell.threads}t")
-        return found
+    def not_measured(self) -> list[NotMeasured]:
+        """All that has no time, gathered by what befell it."""
+        by_algorithm: dict[tuple[str, str, str], list[str]] = {}
+        for one in self.contenders.values():
+            if one.status is not Status.PASSED:
+                where = f"{cell_name(one.cell)}, {plural(one.cell.threads, 'thread')}"
+                by_algorithm.setdefault((one.algorithm, one.status, one.reason), []).append(where)
+        alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+        for (algorithm, status, reason), cells in by_algorithm.items():
+            alike.setdefault((status, reason, tuple(cells)), []).append(algorithm)
+        return [
+            NotMeasured(tuple(names), status.replace("_", " "), reason, cells)
+            for (status, reason, cells), names in alike.items()
+        ]
 
     def sentences(self) -> list[str]:
         """The answer in about three sentences, each true as it stands and fit to be quoted."""
@@ -84,21 +95,20 @@ class Answers:
     def _who_wins(self) -> str:
         if not self.winners:
             return "Nothing was timed."
-        counts: dict[str, int] = {}
-        ties = 0
-        for best in self.winners.values():
-            if best.is_tie:
-                ties += 1
-            else:
-                counts[best.algorithm] = counts.get(best.algorithm, 0) + 1
-        cells = plural(len(self.winners), "cell")
-        ranking = sorted(counts.items(), key=lambda item: -item[1])
-        won = [f"{name} in {count}" for name, count in ranking[:4]]
-        if len(ranking) > 4:
-            won.append(f"{plural(len(ranking) - 4, 'other')} in {sum(count for _, count in ranking[4:])}")
-        lead = f"Of {cells}, the fastest is {_listed(won)}" if won else f"In none of {cells} is there one clear winner"
-        tied = f"; {'in ' if won else ''}{ties} the leaders cannot be told apart" if ties else ""
-        return f"{lead}{tied}."
+        found = list(self.winners.values())
+        provisional = all(best.is_provisional for best in found)
+        clear = Counter(best.algorithm for best in found if provisional or not best.is_tie).most_common()
+        cells = plural(len(found), "cell")
+        if not clear:
+            return f"The leaders cannot be told apart in any of {cells}."
+        won = [f"{name} in {count}" for name, count in clear[:4]]
+        if len(clear) > 4:
+            won.append(f"{plural(len(clear) - 4, 'other')} in {sum(count for _, count in clear[4:])}")
+        if provisional:
+            return f"After one pass over {cells}, and so without intervals, the fastest is {_listed(won)}."
+        ties = len(found) - sum(count for _, count in clear)
+        tied = f"; in {ties} the leaders cannot be told apart" if ties else ""
+        return f"Of {cells}, the fastest is {_listed(won)}{tied}."
 
     def _where_they_cross(self) -> list[str]:
         placed = [crossover for crossover in self.crossovers if isinstance(crossover.outcome, Crossed)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from convbench.analysis.groups import Group, stretches
-from convbench.analysis.quantities import percent, seconds
+from convbench.analysis.quantities import percent, plural, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.analysis.statistics import Estimate
 from convbench.report.answers import Answers
@@ -80,10 +80,7 @@ def interval(time: Estimate) -> str:
 
 
 def _not_measured(answers: Answers) -> str:
-    lines = [
-        (algorithm, status.replace("_", " "), reason, str(len(cells)))
-        for (algorithm, status, reason), cells in answers.not_measured.items()
-    ]
+    lines = [(", ".join(one.algorithms), one.status, one.reason, str(len(one.cells))) for one in answers.not_measured]
     more = f"\n\n… and {len(lines) - MOST_REASONS} more" if len(lines) > MOST_REASONS else ""
     return table(("algorithm", "status", "why", "cells"), lines[:MOST_REASONS]) + more
 
@@ -92,11 +89,11 @@ def _measured_with(answers: Answers) -> str:
     info, effort = answers.info, answers.effort
     passes = 1 + max((block.pass_index for block in answers.blocks), default=-1)
     plain = {name: value for name, value in info.machine.items() if isinstance(value, str | int | float)}
-    machine = ", ".join(f"{name}: {value}" for name, value in plain.items())
+    machine = ", ".join(f"{name}: {value}" for name, value in plain.items() if value != "")
     versions = ", ".join(f"{name} {version}" for name, version in info.versions.items())
     lines = [
-        f"{info.started_utc}, {len(info.cells)} cells, {len(info.algorithms)} algorithms, {passes} passes, "
-        f"seed {info.seed}; intervals are 95 %, over passes",
+        f"{info.started_utc}, {plural(len(info.cells), 'cell')}, {plural(len(info.algorithms), 'algorithm')}, "
+        f"{plural(passes, 'pass', 'passes')}, seed {info.seed}; intervals are 95 %, over passes",
         f"{seconds(effort.wall_s)} of wall time, {percent(effort.sampled_share)} of it in timed samples",
         machine,
         versions,

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from convbench.analysis.crossovers import NotEnoughData
 from convbench.analysis.quantities import percent, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.report.answers import Answers
@@ -32,7 +33,10 @@ def print_answers(console: Console, answers: Answers) -> None:
             console.print(f"• {sentence}", markup=False, highlight=False)
     else:
         _plain(console, *answers.sentences())
-    _plain(console, *(f"crossover: {crossover_sentence(crossover)}" for crossover in answers.crossovers))
+    told = [one for one in answers.crossovers if not isinstance(one.outcome, NotEnoughData)]
+    _plain(console, *(f"crossover: {crossover_sentence(crossover)}" for crossover in told))
+    if untold := len(answers.crossovers) - len(told):
+        _plain(console, f"crossover: {untold} more have too few cells with a time for both")
     effort = answers.effort
     _plain(console, f"time: {seconds(effort.wall_s)}, {percent(effort.sampled_share)} of it in timed samples")
 
@@ -58,9 +62,14 @@ def _winners(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ..
 
 def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     lines: list[tuple[str, ...]] = [
-        (algorithm, status.replace("_", " "), f"{len(cells)}× {cells[0]}{' …' if len(cells) > 1 else ''}", reason)
-        for (algorithm, status, reason), cells in answers.not_measured.items()
-        if status not in ("unsupported", "not_reached")
+        (
+            ", ".join(one.algorithms),
+            one.status,
+            f"{len(one.cells)}× {one.cells[0]}{' …' if len(one.cells) > 1 else ''}",
+            one.reason,
+        )
+        for one in answers.not_measured
+        if one.status not in ("unsupported", "not reached")
     ]
     if len(lines) > MOST_FAILURES:
         lines = [*lines[:MOST_FAILURES], (f"… and {len(lines) - MOST_FAILURES} more", "", "", "")]

@@ -127,7 +127,7 @@ def crossover_lines(answers: Answers) -> Iterator[list[Value]]:
             value, _, interval_text = within(outcome.value, outcome.low, outcome.high).partition(" (95 %: ")
             at = Value(f"{curve.crossing.axis} {value}", outcome.value)
             span = Value(interval_text.removesuffix(")"), outcome.high - outcome.low)
-        yield [Value(place(curve.threads, curve.device, curve.fixed)), at, span, Value(finding(one) + gaps(curve))]
+        yield [Value(place(curve.threads, curve.device, curve.fixed)), Value(finding(one) + gaps(curve)), at, span]
 
 
 def result_lines(answers: Answers) -> Iterator[list[Value]]:
@@ -221,7 +221,7 @@ def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         elif isinstance(value, int) and str(name).endswith("_bytes"):
             yield label.removesuffix(" bytes"), memory(value)
         else:
-            yield label, "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+            yield label, "–" if value in (None, "") else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def comparison_lines(runs: Sequence[Answers]) -> Iterator[list[Value]]:

@@ -149,6 +149,12 @@ def test_failed_cells_are_left_out_with_their_reason():
     assert crossover_sentence(found).endswith("without kernel 31 (fft timeout)")
 
 
+def test_gaps_that_neighbour_are_one_gap():
+    missing = ("r23s23", "r31s31", "r63s63")
+    found = only(run_crossing_at(10.0), drop=lambda b: any(size in b.cell for size in missing))
+    assert crossover_sentence(found).endswith("; without kernel 23–31, 63 (direct and fft not reached)")
+
+
 def test_too_few_cells_are_not_enough_data():
     run = run_crossing_at(20.0)
     found = only(run, drop=lambda b: b.algorithm == "fft")

@@ -78,8 +78,8 @@ def test_svg_is_the_same_for_the_same_data_and_follows_the_page():
 
 
 def test_names_with_dollars_and_markup_are_text():
-    run = Synthetic({"a$x^2$<b>": lambda cell: 1e-3}, CELLS)
-    assert "a$x^2$&lt;b&gt;" in svg(drawn(run)["time-1thread"])
+    run = Synthetic({"a$x^2$<b>1.23456": lambda cell: 1e-3}, CELLS)
+    assert "a$x^2$&lt;b&gt;1.23456" in svg(drawn(run)["time-1thread"])
 
 
 def test_nothing_timed_draws_nothing():

@@ -158,6 +158,18 @@ def test_one_pass_is_called_one_pass_and_shows_no_interval(tmp_path):
     assert "one pass has no interval" in (tmp_path / "summary.md").read_text()
 
 
+def test_the_first_sentence_says_who_wins_and_how_surely():
+    def first(passes, **seconds):
+        times = {name: (lambda cell, value=value: value) for name, value in seconds.items()}
+        run = Synthetic(times, kernel_cells([3, 5]), passes=passes, pass_noise=1e-3)
+        return Answers(run.info(), run.blocks()).sentences()[0]
+
+    assert first(5, a=1.0, b=2.0) == "Of 2 cells, the fastest is a in 2."
+    assert first(1, a=1.0, b=2.0) == "After one pass over 2 cells, and so without intervals, the fastest is a in 2."
+    same = Synthetic(dict.fromkeys("ab", lambda cell: 1.0), kernel_cells([3, 5]), pass_noise=0.0, sample_noise=0.0)
+    assert Answers(same.info(), same.blocks()).sentences()[0] == "The leaders cannot be told apart in any of 2 cells."
+
+
 def test_csv_has_the_columns_in_order_and_whole_numbers_whole(folder):
     table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
     assert list(table.columns) == list(Row.model_fields)
