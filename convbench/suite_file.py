@@ -120,7 +120,7 @@ class SuiteFile(BaseModel):
     """An image for x, as a file beside the suite or as sample:grace_hopper.jpg; seeded random data, if not given."""
     strict_geometry: Flag = False
     """Whether to reject a stride that does not divide evenly."""
-    passes: Annotated[int, *_whole(1, 1000)] = 3
+    passes: Annotated[int, *_whole(1, 1000)] = 5
     """How often every cell is visited, each time in fresh processes."""
     budget_s: Seconds | None = Field(None, alias="budget")
     """The whole run's time, such as 30s or 4m."""

@@ -84,7 +84,7 @@ class Bench:
         if self.status is not Status.PASSED:
             return
         try:
-            if self.warmup_s[0] < effort.slow_call_s:
+            if self.warmup_s[0] < effort.warm_up_s:
                 self.warmup_s += self._ask("warm_up", limit_s=effort.warm_up_s)["calls_s"]
         except WorkerFailedError as failure:
             self._fail(failure)

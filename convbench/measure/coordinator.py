@@ -219,7 +219,7 @@ class Coordinator:
         limit_s = self.budget.longest_call_s(self.options.timeout_s)
         if predicted_s <= limit_s:
             return ""
-        cause = "half a percent of the budget" if limit_s < self.options.timeout_s else "the timeout"
+        cause = "a fifth of a percent of the budget" if limit_s < self.options.timeout_s else "the timeout"
         return f"a call would take about {predicted_s:.2g} s (from its smaller cells), over {limit_s:.2g} s, {cause}"
 
     def _learn(self, block: Block) -> None:

@@ -16,11 +16,10 @@ class Effort:
     block_s: float = 0.06
     """Time to spend on samples in a block."""
     min_samples: int = 3
+    """In a block, unless they would take twice `block_s`: long calls average over themselves."""
     max_samples: int = 12
-    warm_up_s: float = 0.15
-    """Warm-up is detected; this bounds it."""
-    slow_call_s: float = 0.3
-    """A call longer than this is its own warm-up, and one sample of it is enough for a pass."""
+    warm_up_s: float = 0.06
+    """Warm-up is detected; this bounds it. A call longer than this is its own warm-up."""
     rewarm_s: float = 5e-3
     """Calls shorter than this are preceded by an untimed one, since other contenders emptied the caches."""
 
@@ -30,14 +29,13 @@ class Effort:
 
     def samples(self, call_s: float, share_s: float) -> int:
         """Samples in a block that may take `share_s`."""
-        if call_s >= self.slow_call_s:
-            return 1
         sample_s = max(call_s * self.batch(call_s), 1e-9)
+        least = self.min_samples if self.min_samples * sample_s <= 2 * self.block_s else 1
         wanted = round(min(self.block_s, share_s) / sample_s)
-        return min(max(wanted, self.min_samples), self.max_samples)
+        return min(max(wanted, least), self.max_samples)
 
 
-QUICK = Effort(block_s=0.02, max_samples=5, warm_up_s=0.05, slow_call_s=0.1)
+QUICK = Effort(block_s=0.02, max_samples=5, warm_up_s=0.02)
 """For a first look (`--quick`), and for tests."""
 
 
@@ -64,5 +62,5 @@ class Budget:
         return self.remaining_s <= 0
 
     def longest_call_s(self, timeout_s: float) -> float:
-        """A call predicted to take longer is not worth starting: one call may cost half a percent of a budget."""
-        return timeout_s if self.seconds is None else min(timeout_s, self.seconds / 200)
+        """A call predicted to take longer is not worth starting: one may cost a fifth of a percent of a budget."""
+        return timeout_s if self.seconds is None else min(timeout_s, self.seconds / 500)
