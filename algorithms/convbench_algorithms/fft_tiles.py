@@ -26,6 +26,13 @@ SPILL: Final = 0.25
 """How much slower an FFT gets with each doubling of its data beyond the cache (FFTW: 1.2 at 512², 1.8 at 1024²)."""
 
 
+LOAD: Final = 1
+"""Loading a byte of the filters' spectra from memory costs as much as this many flops."""
+
+MOST_TILES: Final = 16
+"""Tiles in a batch, at most: as often is a filter's spectrum used that has been loaded once."""
+
+
 @dataclass(frozen=True)
 class TileGrid:
     """What each tile takes of the padded input and gives to the output; pairs are rows and columns.
@@ -154,7 +161,8 @@ def cheapest_grid(
         (C + K)·M·N·(2.5·log₂(M·N) + MOVES)·spill    real FFTs there and back, and moving each point
         + 4·K·(C/groups)·M·N                         complex multiply-adds at M·N/2 frequencies
 
-    and the images cost that times the tiles that the busiest thread takes: small tiles waste their overlap
+    and the images cost that times the tiles that the busiest thread takes, and the loading of the filters'
+    spectra for each batch of tiles, unless they stay in the cache. So small tiles waste their overlap
     with the filter's extent, large ones log₂, the cache, and threads, and both waste what sticks out of the
     image. Since the tiles are counted, no formula for the best length is needed (scipy's overlap-add has
     one, by Lambert's W). Tiles that keep the workspace within `resources.tile_limit_bytes` come first; if
@@ -163,11 +171,14 @@ def cheapest_grid(
 
     def rank(candidate: TileGrid) -> tuple[float, float]:
         M, N = candidate.extent
-        workspace = resources.threads * tile_bytes(spec, (M, N)) + filter_bytes(spec, (M, N))
+        filters = filter_bytes(spec, candidate.extent)
+        workspace = resources.threads * tile_bytes(spec, (M, N)) + filters
         spill = 1 + SPILL * max(math.log2(2 * spec.itemsize * M * N / CACHE_BYTES), 0)
         transforms = (spec.c + spec.k) * M * N * (2.5 * math.log2(M * N) + MOVES) * spill
         products = 4 * spec.k * (spec.c // spec.groups) * M * N
-        cost = candidate.turns(spec.n, resources.threads) * (transforms + products)
+        turns = candidate.turns(spec.n, resources.threads)
+        loads = LOAD * filters * -(-turns // MOST_TILES) if filters > CACHE_BYTES else 0
+        cost = turns * (transforms + products) + loads
         return max(workspace - resources.tile_limit_bytes, 0), cost
 
     rows, cols = (list(smooth_extents(spec.filter_extent[axis], wholes[axis])) for axis in (0, 1))

@@ -16,7 +16,15 @@ import numpy as np
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec
-from convbench_algorithms.fft_tiles import CACHE_BYTES, TileGrid, TileOrigins, filter_bytes, is_depthwise, tile_bytes
+from convbench_algorithms.fft_tiles import (
+    CACHE_BYTES,
+    MOST_TILES,
+    TileGrid,
+    TileOrigins,
+    filter_bytes,
+    is_depthwise,
+    tile_bytes,
+)
 from convbench_algorithms.fftw import aligned_zeros, plan_transform
 from convbench_algorithms.spectra import (
     channel_sums,
@@ -33,9 +41,6 @@ from convbench_algorithms.tile_copies import (
     parallel_scatter,
     scatter,
 )
-
-MOST_TILES: Final = 16
-"""Tiles in a batch, at most: as often is a filter's spectrum used that has been loaded once."""
 
 
 def unsupported_by_fft(spec: ConvSpec) -> Unsupported | None:
