@@ -26,8 +26,11 @@ import numpy.typing as npt
 Matrix = tuple[tuple[Fraction, ...], ...]
 
 POINTS: Final = tuple(Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/4", "-3/4", "4/3", "-4/3"))
-"""Finite points in the order of use: pairs ±p, exact in binary for as long as may be; up to α = 10 no other pairs of
-small fractions were found that amplify much less (`amplification`; ±4 in the place of ±3/4: 2.3 times more)."""
+"""Finite points in the order of use: 0, and pairs ±p that are exact in binary for as long as may be.
+
+Of all pairs of fractions with terms up to 5 beside 0 and ±1, these have the least `amplification` at α = 8, come within
+5% of it at α = 6, where they are Lavin & Gray's, and within 25% at α = 10.
+"""
 
 
 @dataclass(frozen=True)
