@@ -10,12 +10,12 @@ import scipy.ndimage
 import scipy.signal
 from hypothesis import given
 from hypothesis import strategies as st
-from spec_strategy import specs
 
 from convbench.agreement import Reference, full_reference, judge, reference, sampled_reference
 from convbench.algorithm import ErrorModel, summation_error
 from convbench.operands import operands
 from convbench.spec import ConvSpec
+from spec_strategy import specs
 
 IN_FULL = ErrorModel("componentwise", 1e-14, "test")
 NORMWISE = ErrorModel("normwise", 1e-14, "test")

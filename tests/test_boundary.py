@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spec_strategy import specs
 
 from convbench.boundary import OUTSIDE, index_map, index_maps
 from convbench.spec import BOUNDARIES, ConvSpec
+from spec_strategy import specs
 
 
 @pytest.mark.parametrize(

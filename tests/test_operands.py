@@ -6,11 +6,11 @@ import numpy as np
 import PIL.Image
 import pytest
 from hypothesis import given
-from spec_strategy import specs
 
 from convbench.errors import OperandError
 from convbench.operands import check_operand, fit_image, load_image, operands
 from convbench.spec import ConvSpec
+from spec_strategy import specs
 
 SAMPLE = "sample:grace_hopper.jpg"
 

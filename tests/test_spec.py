@@ -4,10 +4,10 @@ import math
 
 import pytest
 from hypothesis import given
-from spec_strategy import specs
 
 from convbench.errors import SpecError
 from convbench.spec import ConvSpec, receptive_field
+from spec_strategy import specs
 
 # --- geometry, from the course notes ----------------------------------------------------------------
 

@@ -48,7 +48,7 @@ def _negative_tap(factors: Any) -> Any:
 
 
 def _wider_step(grid: Any) -> Any:
-    assert max(grid.counts) > 1, "one tile has no seam"
+    """Between rows of tiles, or between columns where there is but one row."""
     rows, cols = grid.step
     return replace(grid, step=(rows + 1, cols) if grid.counts[0] > 1 else (rows, cols + 1))
 
