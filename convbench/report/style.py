@@ -104,7 +104,7 @@ def tick_percent(value: float, _: object = None) -> str:
 
 
 def log_ticks(low: float, high: float, base: int = 10) -> list[float]:
-    """Two to seven round values within a range: powers of `base`, 1-2-5 where they are few, even steps where none."""
+    """Two to nine round values within a range: powers of `base`, 1-2-5 where they are few, even steps where none."""
     first, last = math.floor(math.log(low, base)), math.ceil(math.log(high, base))
     powers = [float(base) ** exponent for exponent in range(first, last + 1)]
     inside = [tick for tick in powers if low <= tick <= high]
@@ -113,7 +113,7 @@ def log_ticks(low: float, high: float, base: int = 10) -> list[float]:
         inside = [tick * step for tick in powers for step in steps if low <= tick * step <= high]
     if len(inside) < 2:
         inside = [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
-    return inside[:: max(1, math.ceil(len(inside) / 7))]
+    return inside[:: max(1, math.ceil(len(inside) / 9))]
 
 
 def spaced(values: Sequence[float], position: Callable[[float], float], width: float) -> list[tuple[float, str]]:

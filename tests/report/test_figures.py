@@ -120,7 +120,7 @@ def test_labels_are_pushed_apart_and_stay_inside_in_their_order():
 def test_ticks_are_round_few_and_apart():
     assert log_ticks(2e-6, 3e-3) == pytest.approx([1e-5, 1e-4, 1e-3])
     assert log_ticks(2, 30) == [2, 5, 10, 20]
-    assert len(log_ticks(1e-9, 1e9)) <= 7
+    assert len(log_ticks(1e-9, 1e9)) <= 9
     assert log_ticks(0.61, 0.78) == pytest.approx([0.65, 0.7, 0.75])
     assert [text for _, text in spaced([1, 2, 3, 10], float, 1.5)] == ["1", "", "3", "10"]
     assert [tick_seconds(value) for value in (1e-5, 2e-3, 5)] == ["10 µs", "2 ms", "5 s"]
