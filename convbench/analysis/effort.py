@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from convbench.analysis.quantities import percent, seconds
 from convbench.result import Block, RunInfo
 
 
 @dataclass(frozen=True)
 class Effort:
-    """Seconds by what they were spent on; `harness_s` is the wall time that no worker accounts for."""
+    """Seconds by what they were spent on.
+
+    `checked_s` is agreement: operands, the reference, the verdicts and the arrays that travel for them.
+    `harness_s` is the rest of the wall time: starting processes, messages, the journal. `overhead_s` is
+    what the sampling loop itself adds to one sample.
+    """
 
     sampled_s: float
     warmed_s: float
@@ -18,12 +24,17 @@ class Effort:
     prepared_s: float
     checked_s: float
     harness_s: float
-    wall_s: float
+    overhead_s: float
 
     @property
-    def sampled_share(self) -> float:
-        """The share of wall time inside timed samples."""
-        return self.sampled_s / self.wall_s if self.wall_s > 0 else 0.0
+    def wall_s(self) -> float:
+        """All of it."""
+        return self.measuring_s + self.harness_s
+
+    @property
+    def measuring_s(self) -> float:
+        """Inside samples, warm-up, planning or agreement."""
+        return self.sampled_s + self.warmed_s + self.planned_s + self.prepared_s + self.checked_s
 
     def parts(self) -> list[tuple[str, float]]:
         """Each part and its seconds, largest first."""
@@ -32,19 +43,28 @@ class Effort:
             ("warm-up", self.warmed_s),
             ("planning", self.planned_s),
             ("preparing filters", self.prepared_s),
-            ("agreement and operands", self.checked_s),
+            ("agreement", self.checked_s),
             ("processes and the harness", self.harness_s),
         ]
         return sorted((part for part in parts if part[1] > 0), key=lambda part: -part[1])
 
+    def sentence(self) -> str:
+        """Where the time went, in one line."""
+        wall = self.wall_s or 1.0
+        shares = ", ".join(f"{name} {percent(spent / wall)}" for name, spent in self.parts() if spent / wall >= 0.01)
+        text = f"{seconds(self.wall_s)}, {percent(self.measuring_s / wall)} of it measuring ({shares})"
+        return text + (f"; the sampling loop adds {seconds(self.overhead_s)} to a sample" if self.overhead_s else "")
+
 
 def effort(info: RunInfo, blocks: Sequence[Block]) -> Effort:
-    """Add up the blocks; without a `wall_s` among the run's options, the wall time is that of the workers."""
+    """Add up the blocks; the run's options tell the wall time and how much of it was useful, once it has ended."""
     sampled = sum(sum(block.samples_s) * max(block.batch, 1) for block in blocks)
     warmed = sum(sum(block.warmup_s) for block in blocks)
     planned = sum(block.plan_s or 0.0 for block in blocks)
     prepared = sum(block.prepare_s or 0.0 for block in blocks)
     working = max(sum(block.worker_s for block in blocks), sampled + warmed + planned + prepared)
-    wall = max(float(info.options.get("wall_s", 0.0)), working)
-    checked = working - sampled - warmed - planned - prepared
-    return Effort(sampled, warmed, planned, prepared, checked, wall - working, wall)
+    useful = max(float(info.options.get("useful_s", 0.0)), working)
+    wall = max(float(info.options.get("wall_s", 0.0)), useful)
+    checked = useful - sampled - warmed - planned - prepared
+    overhead = float(info.options.get("overhead_s", 0.0))
+    return Effort(sampled, warmed, planned, prepared, checked, wall - useful, overhead)

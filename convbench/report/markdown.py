@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from convbench.analysis.groups import Group, stretches
-from convbench.analysis.quantities import percent, plural, seconds
+from convbench.analysis.quantities import plural, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.analysis.statistics import Estimate
 from convbench.report.answers import Answers
@@ -94,7 +94,7 @@ def _measured_with(answers: Answers) -> str:
     lines = [
         f"{info.started_utc}, {plural(len(info.cells), 'cell')}, {plural(len(info.algorithms), 'algorithm')}, "
         f"{plural(passes, 'pass', 'passes')}, seed {info.seed}; intervals are 95 %, over passes",
-        f"{seconds(effort.wall_s)} of wall time, {percent(effort.sampled_share)} of it in timed samples",
+        effort.sentence(),
         machine,
         versions,
         f"commit {info.git_commit}" if info.git_commit else "",

@@ -7,7 +7,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from convbench.analysis.crossovers import NotEnoughData
-from convbench.analysis.quantities import percent, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.report.answers import Answers
 from convbench.report.markdown import stretch_text
@@ -37,8 +36,7 @@ def print_answers(console: Console, answers: Answers) -> None:
     _plain(console, *(f"crossover: {crossover_sentence(crossover)}" for crossover in told))
     if untold := len(answers.crossovers) - len(told):
         _plain(console, f"crossover: {untold} more have too few cells with a time for both")
-    effort = answers.effort
-    _plain(console, f"time: {seconds(effort.wall_s)}, {percent(effort.sampled_share)} of it in timed samples")
+    _plain(console, f"time: {answers.effort.sentence()}")
 
 
 def _plain(console: Console, *lines: str) -> None:
