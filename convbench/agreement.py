@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from convbench.algorithm import Array, ErrorModel, inner_product_length
+from convbench.algorithm import Array, ErrorModel, inner_product_length, unit_roundoff
 from convbench.boundary import OUTSIDE, index_map, index_maps
 from convbench.result import Agreement
 from convbench.spec import ConvSpec, Shape4
@@ -302,6 +302,23 @@ def judge(y: Array, reference: Reference, model: ErrorModel) -> Agreement:
     if reference.scale[worst] == 0:
         return verdict(error, f"an output that must be exactly 0 is {outputs[worst]:.6g}, at {place}")
     return verdict(error, f"worst at {place}: {outputs[worst]:.9g} instead of {reference.values[worst]:.9g}")
+
+
+def precision_lost(y: Array, reference: Reference) -> str:
+    """Why y looks computed in less than its own dtype, or "" where it does not.
+
+    For operands without cancellation (normal data, a random filter): bounds that hold for whatever x may hide a
+    product in half precision or TF32, but there a strict algorithm stays ten times closer, in norm, than
+    rounding to the next lower dtype would bring it.
+    """
+    lower = {"float32": "float16", "float64": "float32"}.get(str(y.dtype))
+    if lower is None:
+        return ""
+    outputs = y.ravel() if reference.indices is None else y.ravel()[reference.indices]
+    error = _ratio(_rms(outputs.astype(np.float64) - reference.values), _rms(reference.values))
+    if error <= unit_roundoff(lower) / 10:
+        return ""
+    return f"a relative error of {error:.2g} is that of {lower}, not of strict {y.dtype}"
 
 
 def _componentwise(distance: Float64, scale: Float64, dtype: npt.DTypeLike) -> Float64:

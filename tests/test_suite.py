@@ -236,7 +236,7 @@ def test_quantities_are_read_into_seconds_and_bytes(suite):
 
 def test_defaults_are_sensible(suite):
     it = suite("shapes: [n1c1h8w8k1r3s3]")
-    assert (it.name, it.device, it.passes, it.budget_s, it.timeout_s, it.seed) == ("s", "cpu", 3, None, 60.0, 0)
+    assert (it.name, it.device, it.passes, it.budget_s, it.timeout_s, it.seed) == ("s", "cpu", 5, None, 60.0, 0)
     assert it.cells(2) == (Cell(spec=ConvSpec(h=8, w=8, r=3, s=3)),)
 
 

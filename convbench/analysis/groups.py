@@ -49,14 +49,18 @@ def groups(info: RunInfo) -> list[Group]:
     return sorted(found, key=lambda group: (group.device, group.threads))
 
 
-def stretches(group: Group, best: Mapping[str, Winner]) -> list[tuple[tuple[str, ...], AxisValue, AxisValue]]:
-    """Neighbouring cells with the same winners, as (winners, first, last); no winners where nobody passed."""
-    found: list[tuple[tuple[str, ...], AxisValue, AxisValue]] = []
+def stretches(group: Group, best: Mapping[str, Winner]) -> list[tuple[str, AxisValue, AxisValue]]:
+    """Neighbouring cells with the same fastest contender, as (winner, first, last).
+
+    A winner is a name, `≈name` where others cannot be told apart from it, or empty where nobody passed.
+    """
+    found: list[tuple[str, AxisValue, AxisValue]] = []
     for cell in group.cells:
         at = cell.axes[group.axis] if group.axis else cell.name or cell.spec.id
-        names = tuple(sorted(best[cell.key].tied)) if cell.key in best else ()
-        if found and group.axis and found[-1][0] == names:
-            found[-1] = (names, found[-1][1], at)
+        leader = best.get(cell.key)
+        name = "" if leader is None else f"{'≈' * leader.is_tie}{leader.algorithm}"
+        if found and group.axis and found[-1][0] == name:
+            found[-1] = (name, found[-1][1], at)
         else:
-            found.append((names, at, at))
+            found.append((name, at, at))
     return found

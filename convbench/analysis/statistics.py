@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from convbench.result import Block, Status
 
@@ -147,4 +147,4 @@ def from_logs(logs: Sequence[float], samples: int) -> Estimate:
 @lru_cache(maxsize=1024)
 def student_t(degrees_of_freedom: float) -> float:
     """The two-sided 95 % quantile of Student's t."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
+    return float(special.stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))

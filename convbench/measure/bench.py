@@ -10,8 +10,8 @@ from typing import Any, final
 import numpy as np
 
 from convbench import agreement
-from convbench.agreement import Reference
 from convbench.algorithm import ErrorModel
+from convbench.measure.case import Case
 from convbench.measure.effort import Effort
 from convbench.measure.workers import Worker, WorkerFailedError
 from convbench.result import Agreement, Block, Cell, Status
@@ -23,6 +23,14 @@ class Limits:
 
     timeout_s: Callable[[], float]
     memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an algorithm says of its own accuracy."""
+
+    model: ErrorModel
+    precision: str
 
 
 @final
@@ -50,9 +58,9 @@ class Bench:
     spent_s: float = 0.0
     alive: bool = True
 
-    def open(self, operands: tuple[Path, Path], output: Path) -> ErrorModel | None:
+    def open(self, case: Case, output: Path) -> Claim | None:
         """Plan, prepare, and execute once into `output`; None where the contender fails in this cell."""
-        prepared_path, input_path = operands
+        prepared_path, input_path = case.operands
         try:
             limit = self.limits.memory_bytes
             planned = self._ask("plan", spec=self.cell.spec.id, threads=self.cell.threads, memory_limit_bytes=limit)
@@ -67,17 +75,18 @@ class Bench:
         if executed["input_changed"]:
             self.status, self.reason = Status.DISAGREED, "execute changed its input x"
             return None
-        return ErrorModel(executed["norm"], executed["bound"], executed["source"])
+        return Claim(ErrorModel(executed["norm"], executed["bound"], executed["source"]), executed["precision"])
 
-    def judge(self, output: Path, reference: Reference, model: ErrorModel) -> None:
+    def judge(self, output: Path, case: Case, claim: Claim) -> None:
         """Compare the output with the reference; a contender that disagrees is not timed."""
-        self.judged = agreement.judge(np.load(output), reference, model)
-        if self.judged.agrees:
-            self.status = Status.PASSED
-        else:
-            self.status = Status.DISAGREED
+        y = np.load(output)
+        self.judged = agreement.judge(y, case.reference, claim.model)
+        if not self.judged.agrees:
             shown = f"{self.judged.norm} error {self.judged.error:.2g} over the bound {self.judged.bound:.2g}"
-            self.reason = f"{shown} ({model.source}); {self.judged.detail}".rstrip("; ")
+            self.reason = f"{shown} ({claim.model.source}); {self.judged.detail}".rstrip("; ")
+        elif claim.precision == "strict" and case.plain:
+            self.reason = agreement.precision_lost(y, case.reference)
+        self.status = Status.DISAGREED if self.reason else Status.PASSED
 
     def warm_up(self, effort: Effort, share_s: float) -> None:
         """Warm up, then settle how many samples of how many calls there will be."""

@@ -26,6 +26,8 @@ class Case:
     operands: tuple[Path, Path]
     """.npy files: what `prepare` takes, what `execute` reads."""
     reference: Reference
+    plain: bool
+    """Normal data and a random filter, in which nothing cancels."""
 
 
 @final
@@ -56,6 +58,7 @@ class Cases:
         case = Case(
             operands=(self._save("prepared", made.prepared), self._save("input", made.input)),
             reference=reference(spec, made.prepared, made.input, seed=self.seed),
+            plain=self.image is None and spec.filter == "random",
         )
         size = made.prepared.nbytes + made.input.nbytes + case.reference.values.nbytes
         self._make_room(size)

@@ -173,10 +173,10 @@ class Coordinator:
                 continue
             bench = Bench(cell, name, pass_index, workers.get(name, cell.threads), self.limits, workers.core(cell))
             benches.append(bench)
-            model = bench.open(case.operands, cases.output)
-            if model is not None:
+            claim = bench.open(case, cases.output)
+            if claim is not None:
                 start = perf_counter()
-                bench.judge(cases.output, case.reference, model)
+                bench.judge(cases.output, case, claim)
                 self.useful_s += perf_counter() - start
             if not self.options.verify_only:
                 bench.warm_up(effort, share_s / 4)

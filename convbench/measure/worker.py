@@ -105,6 +105,7 @@ class Contender:
             "norm": model.norm,
             "bound": model.bound,
             "source": model.source,
+            "precision": self.algorithm.precision,
             "input_changed": before is not None and before != self.x.tobytes(),
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from convbench.analysis.groups import Group, stretches
 from convbench.analysis.quantities import plural, seconds
@@ -54,7 +55,9 @@ def _fastest(answers: Answers) -> Iterable[str]:
     listed = [group for group in answers.groups if group.axis is None]
     if swept:
         lines = [(place(group.threads, group.device, group.fixed), stretch_text(group, answers)) for group in swept]
-        yield table(("where", f"fastest by {escape(str(swept[0].axis))} (≈: cannot be told apart)"), lines)
+        yield table(
+            ("where", f"fastest by {escape(str(swept[0].axis))} (≈: others cannot be told apart from it)"), lines
+        )
     for group in listed:
         cells = [
             (cell_name(cell), winner_sentence(best), seconds(best.time.value))
@@ -64,10 +67,13 @@ def _fastest(answers: Answers) -> Iterable[str]:
         yield table((place(group.threads, group.device, ()), "fastest", "time"), cells)
 
 
+TIE: Final = "≈: others cannot be told apart from it"
+
+
 def stretch_text(group: Group, answers: Answers) -> str:
-    """`direct 3–15, direct ≈ fft 19, fft 23–63`."""
+    """`direct 3–15, ≈fft 19, fft 23–63`."""
     found = stretches(group, answers.winners)
-    return ", ".join(f"{' ≈ '.join(names) or 'none'} {_ends(first, last)}" for names, first, last in found)
+    return ", ".join(f"{name or 'none'} {_ends(first, last)}" for name, first, last in found)
 
 
 def _ends(first: AxisValue, last: AxisValue) -> str:

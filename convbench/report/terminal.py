@@ -9,7 +9,7 @@ from rich.table import Table
 from convbench.analysis.crossovers import NotEnoughData
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.report.answers import Answers
-from convbench.report.markdown import stretch_text
+from convbench.report.markdown import TIE, stretch_text
 
 MOST_FAILURES = 12
 
@@ -55,7 +55,11 @@ def _winners(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ..
             best = answers.winners.get(cell.key)
             lines.append((f"{where}, {cell_name(cell)}", winner_sentence(best) if best else "nobody passed"))
     axis = next((group.axis for group in answers.groups if group.axis), None)
-    return "fastest", ("where", f"fastest by {axis}" if axis else "fastest"), lines
+    return (
+        "fastest",
+        ("where", f"fastest by {axis} (≈: others cannot be told apart from it)" if axis else "fastest"),
+        lines,
+    )
 
 
 def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:

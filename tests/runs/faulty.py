@@ -98,6 +98,19 @@ class Unwritten(Shifted):
 
 
 @final
+class Half(Shifted):
+    """Strict, it says, but rounds to half precision, under a bound that would allow it."""
+
+    name: ClassVar[str] = "half"
+
+    def error_model(self, spec: ConvSpec) -> ErrorModel:
+        return ErrorModel("normwise", 1e-2, "wishful thinking")
+
+    def fault(self, x: Array, y: Array) -> None:
+        y[:] = y.astype(np.float16)
+
+
+@final
 class Mutator(Shifted):
     name: ClassVar[str] = "mutator"
 

@@ -61,7 +61,7 @@ def test_a_third_partys_algorithm_is_swept_verified_and_plotted(cli: Cli, tiny: 
     assert "right" in (folder.path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("name", ["wrong", "unwritten", "mutator"])
+@pytest.mark.parametrize("name", ["wrong", "unwritten", "mutator", "half"])
 def test_a_wrong_result_is_reported_and_never_timed(cli: Cli, tiny: Path, tmp_path: Path, name: str) -> None:
     done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", f"direct,{name}", "--no-report")
     assert done.returncode == 3, done.stderr
