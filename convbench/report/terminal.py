@@ -57,7 +57,7 @@ def _winners(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ..
     axis = next((group.axis for group in answers.groups if group.axis), None)
     return (
         "fastest",
-        ("where", f"fastest by {axis} (≈: others cannot be told apart from it)" if axis else "fastest"),
+        ("where", f"fastest by {axis} ({TIE})" if axis else "fastest"),
         lines,
     )
 
