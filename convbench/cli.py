@@ -206,7 +206,7 @@ def schema() -> int:
 
     from convbench.suite import suite_schema
 
-    sys.stdout.write(json.dumps(suite_schema(), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(suite_schema(), indent=1, ensure_ascii=False) + "\n")
     return ExitCode.FINE
 
 
@@ -296,7 +296,7 @@ def _thread_count(word: str) -> int | str:
 def _seconds(text: str) -> float:
     from pydantic_core import PydanticCustomError
 
-    from convbench.values import seconds
+    from convbench.suite.values import seconds
 
     try:
         return seconds(text)

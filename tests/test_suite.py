@@ -6,11 +6,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench.axes import resolve, spread
 from convbench.errors import SuiteError
 from convbench.result import Cell, Crossing
 from convbench.spec import ConvSpec
 from convbench.suite import find_suite, load_suite, shipped_suites, suite_from_spec, suite_schema
+from convbench.suite.axes import resolve, spread
 
 SUITES = Path(__file__).parent.parent / "suites"
 TAGS = {
@@ -349,7 +349,7 @@ def test_the_shipped_fft_suite_is_the_grid_it_promises():
 
 def test_the_published_schema_is_current():
     published = json.loads((SUITES / "suite.schema.json").read_text(encoding="utf-8"))
-    assert published == suite_schema(), "python -m convbench.suite_file > suites/suite.schema.json"
+    assert published == suite_schema(), "convbench schema > suites/suite.schema.json"
 
 
 def test_the_schema_refers_only_to_what_it_defines():

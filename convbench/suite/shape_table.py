@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convbench.errors import SuiteError
-from convbench.yaml_lines import one_line, read_text, shorten, unknown
+from convbench.suite.yaml_lines import one_line, read_text, shorten, unknown
 
 EXTENTS: Final = ("n", "c", "h", "w", "k", "r", "s")
 COLUMNS: Final = (*EXTENTS, "pad_h", "pad_w", "stride_h", "stride_w", "dilation", "groups")

@@ -18,11 +18,11 @@ from pydantic import PrivateAttr, ValidationError
 
 from convbench.algorithm import Device
 from convbench.errors import SuiteError
-from convbench.expand import Point, expand
 from convbench.result import Cell, Crossing
 from convbench.spec import ConvSpec
-from convbench.suite_file import SuiteFile, Thread, suite_schema
-from convbench.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
+from convbench.suite.expand import Point, expand
+from convbench.suite.file import SuiteFile, Thread, suite_schema
+from convbench.suite.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
 
 __all__ = ["Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
 
@@ -133,7 +133,7 @@ def find_suite(text: str) -> Path:
 
 def shipped_suites() -> dict[str, Path]:
     """Name → file, of the suites in an installed wheel or, in a checkout, beside the package."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     folder = next((f for f in (package / "suites", package.parent / "suites") if f.is_dir()), package)
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
 

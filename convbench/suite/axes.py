@@ -20,8 +20,8 @@ from pydantic_core import CoreSchema, core_schema
 from convbench.errors import SpecError
 from convbench.result import AxisValue
 from convbench.spec import MAX_EXTENT, ConvSpec
-from convbench.values import NAMED, Json, expected, misfit, show
-from convbench.yaml_lines import unknown
+from convbench.suite.values import NAMED, Json, expected, misfit, show
+from convbench.suite.yaml_lines import unknown
 
 Settings = Mapping[str, Any]
 

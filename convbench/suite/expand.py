@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from convbench.axes import Settings, coordinate, resolve
 from convbench.errors import SpecError, SuiteError
 from convbench.result import AxisValue
-from convbench.shape_table import read_shape_table
 from convbench.spec import ConvSpec
-from convbench.suite_file import SuiteFile, Thread
-from convbench.yaml_lines import Document, Place, shorten, unknown
+from convbench.suite.axes import Settings, coordinate, resolve
+from convbench.suite.file import SuiteFile, Thread
+from convbench.suite.shape_table import read_shape_table
+from convbench.suite.yaml_lines import Document, Place, shorten, unknown
 
 MAX_CELLS: Final = 100_000
 

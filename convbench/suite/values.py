@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from convbench.errors import SpecError
 from convbench.spec import BOUNDARIES, DIRECTIONS, DTYPES, FAMILIES, MAX_EXTENT, PADDING_WORDS, ConvSpec
-from convbench.yaml_lines import shorten, unknown
+from convbench.suite.yaml_lines import shorten, unknown
 
 Json = dict[str, Any]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -12,10 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic import WithJsonSchema as Schema
 
 from convbench.algorithm import Device
-from convbench.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
 from convbench.errors import SpecError, choices
 from convbench.spec import ConvSpec
-from convbench.values import (
+from convbench.suite.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
+from convbench.suite.values import (
     DEFINITIONS,
     NAMED,
     POSITIVE,
@@ -153,7 +152,3 @@ def _untitled(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _untitled(part) for key, part in node.items() if key != "title"}
     return [_untitled(part) for part in node] if isinstance(node, list) else node
-
-
-if __name__ == "__main__":  # python -m convbench.suite_file > suites/suite.schema.json
-    sys.stdout.write(json.dumps(suite_schema(), indent=1, ensure_ascii=False) + "\n")
