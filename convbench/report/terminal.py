@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from convbench.analysis.crossovers import NotEnoughData
-from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
+from convbench.analysis.sentences import cell_name, finding, gaps, place, where, winner_sentence
 from convbench.report.answers import Answers
 from convbench.report.markdown import TIE, stretch_text
 
@@ -17,7 +17,7 @@ MOST_FAILURES = 12
 def print_answers(console: Console, answers: Answers) -> None:
     """Winners, crossovers, failures, and the share of time that went into samples."""
     tables = console.is_terminal
-    for title, head, lines in (_winners(answers), _failures(answers)):
+    for title, head, lines in (_winners(answers), _crossovers(answers), _failures(answers)):
         if not lines:
             continue
         if tables:
@@ -32,10 +32,6 @@ def print_answers(console: Console, answers: Answers) -> None:
             console.print(f"• {sentence}", markup=False, highlight=False)
     else:
         _plain(console, *answers.sentences())
-    told = [one for one in answers.crossovers if not isinstance(one.outcome, NotEnoughData)]
-    _plain(console, *(f"crossover: {crossover_sentence(crossover)}" for crossover in told))
-    if untold := len(answers.crossovers) - len(told):
-        _plain(console, f"crossover: {untold} more have too few cells with a time for both")
     _plain(console, f"time: {answers.effort.sentence()}")
 
 
@@ -47,19 +43,27 @@ def _plain(console: Console, *lines: str) -> None:
 def _winners(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     lines: list[tuple[str, ...]] = []
     for group in answers.groups:
-        where = place(group.threads, group.device, group.fixed)
+        here = place(group.threads, group.device, group.fixed)
         if group.axis is not None:
-            lines.append((where, f"{stretch_text(group, answers)}"))
+            lines.append((here, f"{stretch_text(group, answers)}"))
             continue
         for cell in group.cells:
             best = answers.winners.get(cell.key)
-            lines.append((f"{where}, {cell_name(cell)}", winner_sentence(best) if best else "nobody passed"))
+            lines.append((f"{here}, {cell_name(cell)}", winner_sentence(best) if best else "nobody passed"))
     axis = next((group.axis for group in answers.groups if group.axis), None)
     return (
         "fastest",
         ("where", f"fastest by {axis} ({TIE})" if axis else "fastest"),
         lines,
     )
+
+
+def _crossovers(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    told = [one for one in answers.crossovers if not isinstance(one.outcome, NotEnoughData)]
+    lines: list[tuple[str, ...]] = [(where(one.curve), finding(one) + gaps(one.curve)) for one in told]
+    if untold := len(answers.crossovers) - len(told):
+        lines.append((f"{untold} more", "too few cells with a time for both"))
+    return "crossover", ("where", "which overtakes which"), lines
 
 
 def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
