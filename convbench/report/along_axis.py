@@ -162,9 +162,9 @@ def _mark_crossovers(
 ) -> float:
     """Shade each crossover's interval, and name it in a strip of rows under the data; the strip's foot.
 
-    A label runs right from its line where it has room, else left. The lowest rows go to those that run
-    left, from the right, and then to the others, from the left; each line stops at its own row. So no
-    label crosses the line of another that runs the same way.
+    A label runs right from its line where it has room (past the frame too), else left. The lowest rows go
+    to those that run left, from the right, and then to the others, from the left; each line stops at its
+    own row. So no label crosses the line of another that runs the same way.
     """
     low, high = limits
     placed = [
@@ -183,9 +183,9 @@ def _mark_crossovers(
     rows = []
     for outcome in placed:
         span = within(outcome.value, outcome.low, outcome.high).replace("95 %: ", "")
-        text = f"{outcome.overtaker} overtakes {outcome.overtaken}: {span}"
+        text = f"{outcome.overtaker}: {span}"
         share = float(to_share.transform((outcome.high, low))[0])
-        leftward = share + len(text) * CHARACTER_IN / size[0] > 1.05 and share > 0.5
+        leftward = share + len(text) * CHARACTER_IN / size[0] > 1.4 and share > 0.5
         rows.append((not leftward, -outcome.value if leftward else outcome.value, outcome, text, leftward))
     for index, (_, _, outcome, text, leftward) in enumerate(sorted(rows, key=lambda one: one[:2])):
         base = row * (index + 0.25)
