@@ -50,17 +50,22 @@ def number(value: float) -> str:
 
 def number_range(low: float, high: float) -> str:
     """`21–26`, with the decimals that its width is worth."""
-    digits = _decimals(high - low)
+    digits = _decimals(low, high)
     return f"{low:.{digits}f}–{high:.{digits}f}"
 
 
 def within(value: float, low: float, high: float) -> str:
     """`23 (95 %: 21–26)`, with the decimals that the interval's width is worth."""
-    return f"{value:.{_decimals(high - low)}f} (95 %: {number_range(low, high)})"
+    return f"{value:.{_decimals(low, high)}f} (95 %: {number_range(low, high)})"
 
 
-def _decimals(width: float) -> int:
-    return 0 if width >= 2 else 1 if width >= 0.2 else 2
+def _decimals(low: float, high: float) -> int:
+    """Two digits of the width, and at least one of a lower end that is not zero."""
+    width = high - low
+    digits = 0 if width >= 2 else 1 if width >= 0.2 else 2
+    while digits < 6 and low != 0 and round(low, digits) == 0:
+        digits += 1
+    return digits
 
 
 def plural(count: int, word: str, many: str = "") -> str:

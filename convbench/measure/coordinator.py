@@ -220,7 +220,7 @@ class Coordinator:
         if predicted_s <= limit_s:
             return ""
         cause = "a fifth of a percent of the budget" if limit_s < self.options.timeout_s else "the timeout"
-        return f"a call would take about {predicted_s:.2g} s (from its smaller cells), over {limit_s:.2g} s, {cause}"
+        return f"a call would take more than {limit_s:.2g} s, {cause}, to judge by its smaller cells"
 
     def _learn(self, block: Block) -> None:
         if block.status is Status.PASSED and block.samples_s:
