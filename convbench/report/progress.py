@@ -28,12 +28,12 @@ class ProgressView:
         self.bar = Progress(
             TextColumn("[bold]pass {task.fields[number]}[/]"),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} cells  {task.fields[left]}  [dim]{task.fields[cell]}[/]"),
+            TextColumn("{task.fields[count]}  [dim]{task.fields[cell]}[/]"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=None, number=1, left="", cell="starting workers …")
+        self.task = self.bar.add_task("", total=None, number=1, count="starting workers …", cell="")
 
     def __enter__(self) -> ProgressView:
         self.bar.start()
@@ -55,7 +55,7 @@ class ProgressView:
             completed=progress.done,
             total=progress.total,
             number=progress.pass_index + 1,
-            left=left,
+            count=f"{progress.done}/{progress.total} cells, {left}",
             cell=progress.cell.key,
         )
         last = progress.done == progress.total

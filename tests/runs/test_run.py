@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +34,29 @@ def test_a_run_leaves_its_whole_folder(cli: Cli, tiny: Path, tmp_path: Path) -> 
     options = folder.info.options
     assert 0 < options["useful_s"] < options["wall_s"]
     assert 0 < options["overhead_s"] < 1e-6  # less than 0.1 % of a sample of 1 ms
+
+
+def test_a_terminal_shows_progress_and_tables(tiny: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    words = ["run", str(tiny), "--quick", "--no-report"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "convbench", *words],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "120", "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other end has closed
+        while received := os.read(ours, 65536):
+            shown += received
+    os.close(ours)
+    text = shown.decode()
+    assert running.wait() == 0, text
+    for part in ("starting workers", "6/6 cells", "fastest by kernel", "which overtakes which", "of it measuring"):
+        assert part in text
 
 
 def test_the_journal_is_json_lines_and_a_report_can_follow(cli: Cli, tiny: Path, tmp_path: Path) -> None:
