@@ -7,16 +7,18 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import numpy as np
+import psutil
 
 from convbench.agreement import Reference, reference
 from convbench.algorithm import Array
 from convbench.operands import operands
 from convbench.spec import ConvSpec
 
-KEPT_BYTES = 2**30
+KEPT_BYTES: Final = 2**30
+PREFIX: Final = "convbench-"
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ class Cases:
     def __init__(self, seed: int, image: Array | None) -> None:
         self.seed = seed
         self.image = image
-        shared_memory = "/dev/shm"  # noqa: S108  (operands are read by every worker: memory, not a disk)
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="convbench-", dir=shared_memory if os.path.isdir(shared_memory) else None)
-        )
+        shared_memory = Path("/dev/shm")  # noqa: S108  (operands are read by every worker: memory, not a disk)
+        place = shared_memory if shared_memory.is_dir() else Path(tempfile.gettempdir())
+        _sweep(place)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
         self.output = self.folder / "output.npy"
         self._kept: dict[ConvSpec, tuple[Case, int]] = {}
 
@@ -76,3 +78,11 @@ class Cases:
             oldest = next(iter(self._kept))
             for path in self._kept.pop(oldest)[0].operands:
                 path.unlink()
+
+
+def _sweep(place: Path) -> None:
+    """Remove what runs that were killed have left in memory."""
+    for folder in place.glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -83,7 +83,7 @@ def test_a_torn_journal_loses_one_line(cli: Cli, tiny: Path, tmp_path: Path) -> 
     assert rows_of(tmp_path / "out") == before
 
 
-def test_nothing_outlives_a_killed_coordinator(tiny: Path, tmp_path: Path) -> None:
+def test_nothing_outlives_a_killed_coordinator(cli: Cli, tiny: Path, tmp_path: Path) -> None:
     tiny.write_text(tiny.read_text().replace("image: [32, 48]", "image: {from: 32, to: 232, step: 4}"))
     running = started(tiny, tmp_path / "out")
     wait_for_journal(tmp_path / "out")
@@ -93,6 +93,10 @@ def test_nothing_outlives_a_killed_coordinator(tiny: Path, tmp_path: Path) -> No
     running.communicate()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    scratch = [folder for place in ("/dev/shm", "/tmp") for folder in Path(place).glob(f"convbench-{running.pid}-*")]
+    assert scratch  # the killed run could not remove it; the next one does
+    assert cli("verify", "n1c1h8w8k1r3s3", "--algorithms", "naive").returncode == 0
+    assert not scratch[0].exists()
 
 
 def wait_for_journal(out: Path, limit_s: float = 60) -> None:
