@@ -184,6 +184,9 @@ class Coordinator:
                 workers.drop(name, cell.threads)
         self._rounds(benches, order)
         for bench in benches:
+            start, before_s = perf_counter(), bench.spent_s
+            bench.judge_again(cases.output, case)
+            self.useful_s += perf_counter() - start - (bench.spent_s - before_s)
             bench.close()
             if not bench.alive:
                 workers.drop(bench.algorithm, cell.threads)

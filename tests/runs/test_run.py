@@ -101,6 +101,18 @@ def test_a_wrong_result_is_reported_and_never_timed(cli: Cli, tiny: Path, tmp_pa
         assert bool(block.samples_s) == (expected is Status.PASSED)
 
 
+def test_a_contender_that_is_idle_when_timed_is_found_out(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", "direct,idle", "--no-report")
+    assert done.returncode == 3, done.stderr
+    idle = [block for block in only_run(tmp_path / "runs").blocks if block.algorithm == "idle"]
+    for block in idle:
+        if "r3s3" in block.cell:
+            assert block.status is Status.PASSED
+        else:
+            assert block.status is Status.DISAGREED
+            assert block.reason.startswith("when timed: ")
+
+
 @pytest.mark.parametrize(
     ("name", "status", "reason"),
     [
