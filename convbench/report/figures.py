@@ -60,7 +60,9 @@ def _accuracy(_: Answers, contender: Contender) -> Triple | None:
     return (share, None, None) if share < float("inf") else None
 
 
-def _workspace(_: Answers, contender: Contender) -> Triple | None:
+def _workspace(answers: Answers, contender: Contender) -> Triple | None:
+    if "allocates" in answers.info.tags.get(contender.algorithm, ()):
+        return None  # what a library takes inside its call is not known to its plan
     held = [block.workspace_bytes for block in contender.blocks if block.workspace_bytes is not None]
     return (float(max(held)), None, None) if held and contender.time else None
 
@@ -91,7 +93,8 @@ WORKSPACE: Final = Metric(
     base=4,
     zero="none",
     listed_title="Workspace",
-    note="Memory held beside the operands. Down and left is better; a line joins one algorithm's cells in order.",
+    note="Memory held beside the operands. Down and left is better; a line joins one algorithm's cells in order. "
+    "Libraries that allocate within their calls are left out.",
 )
 METRICS: Final = (TIME, GFLOPS, BEHIND, ACCURACY, WORKSPACE)
 

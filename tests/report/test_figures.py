@@ -41,6 +41,15 @@ def test_a_sweep_is_drawn_as_small_multiples_with_its_lines_named_at_their_ends(
         assert texts(figure).count("fft") == 2
 
 
+def test_workspace_is_not_drawn_where_it_is_not_known():
+    tags = {"direct": ("cpu",), "fft": ("allocates", "cpu", "peer")}
+    answers = Answers(SWEPT.info(tags=tags), SWEPT.blocks())
+    figures = {chart.name: draw(answers, chart) for chart in charts(answers)}
+    assert "fft" not in texts(figures["workspace-1thread"])
+    assert "direct" in texts(figures["workspace-1thread"])
+    assert "fft" in texts(figures["time-1thread"])
+
+
 def test_crossovers_are_marked_where_they_are():
     figure = drawn(SWEPT)["time-1thread"]
     labels = [text for text in texts(figure) if re.fullmatch(r"fft: [\d.]+ \([\d.]+–[\d.]+\)", text)]
