@@ -120,7 +120,7 @@ def test_a_contender_that_is_idle_when_timed_is_found_out(cli: Cli, tiny: Path, 
         ("segfault", Status.CRASHED, "verify: killed by SIGSEGV"),
         ("exits", Status.CRASHED, "verify: exited with code 7"),
         ("raises", Status.CRASHED, "verify: ZeroDivisionError: on purpose, over two lines (faulty.py:"),
-        ("endless", Status.TIMEOUT, "verify took longer than 1 s"),
+        ("endless", Status.TIMEOUT, "verify took longer than 2 s"),
         ("hungry", Status.OUT_OF_MEMORY, "verify reached"),
         ("talkative", Status.PASSED, ""),
     ],
@@ -128,7 +128,7 @@ def test_a_contender_that_is_idle_when_timed_is_found_out(cli: Cli, tiny: Path, 
 def test_a_failing_contender_costs_its_cell_and_nothing_else(
     cli: Cli, tiny: Path, tmp_path: Path, name: str, status: Status, reason: str
 ) -> None:
-    tiny.write_text(tiny.read_text().replace("timeout: 20s", "timeout: 1s\nmemory_limit: 600MiB"))
+    tiny.write_text(tiny.read_text().replace("timeout: 20s", "timeout: 2s\nmemory_limit: 600MiB"))
     done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", f"direct,{name},naive", "--no-report")
     assert done.returncode == 0, done.stderr
     first = [block for block in only_run(tmp_path / "runs").blocks if block.pass_index == 0]
