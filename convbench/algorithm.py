@@ -131,6 +131,11 @@ class ConvAlgorithm(ABC):
         """Bind the shape. Raises `WorkspaceTooLargeError` where `resources` do not suffice."""
 
 
+def unsupported_dtype(spec: ConvSpec) -> Unsupported | None:
+    """The reason of every algorithm that computes in float32 or float64 only."""
+    return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+
+
 def unit_roundoff(dtype: str) -> float:
     """u, half the distance from 1 to the next number."""
     return float(np.finfo(dtype).eps) / 2

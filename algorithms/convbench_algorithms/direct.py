@@ -21,6 +21,7 @@ from convbench.algorithm import (
     Resources,
     Unsupported,
     summation_error,
+    unsupported_dtype,
 )
 from convbench.boundary import index_maps
 from convbench.spec import ConvSpec
@@ -58,7 +59,7 @@ class Direct(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """See `ForwardAlgorithm`."""
-        return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+        return unsupported_dtype(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""

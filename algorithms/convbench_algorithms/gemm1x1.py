@@ -10,7 +10,16 @@ from typing import final
 
 import numpy as np
 
-from convbench.algorithm import Array, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported, summation_error
+from convbench.algorithm import (
+    Array,
+    ConvPlan,
+    ErrorModel,
+    PreparedConv,
+    Resources,
+    Unsupported,
+    summation_error,
+    unsupported_dtype,
+)
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.columns import Columns
@@ -27,7 +36,7 @@ class Gemm1x1(ForwardAlgorithm):
         """See `ForwardAlgorithm`."""
         if (spec.r, spec.s) != (1, 1):
             return Unsupported("needs a 1×1 filter")
-        return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+        return unsupported_dtype(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""

@@ -21,6 +21,7 @@ from convbench.algorithm import (
     Resources,
     Unsupported,
     summation_error,
+    unsupported_dtype,
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.columns import Columns
@@ -35,7 +36,7 @@ class Im2col(ConvAlgorithm):
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
-        return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+        return unsupported_dtype(spec)
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""

@@ -15,7 +15,17 @@ from typing import Final, final
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from convbench.algorithm import Array, ConvPlan, ErrorModel, MiB, PreparedConv, Resources, Unsupported, summation_error
+from convbench.algorithm import (
+    Array,
+    ConvPlan,
+    ErrorModel,
+    MiB,
+    PreparedConv,
+    Resources,
+    Unsupported,
+    summation_error,
+    unsupported_dtype,
+)
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.columns import Columns
@@ -35,7 +45,7 @@ class Im2colTiled(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """See `ForwardAlgorithm`."""
-        return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+        return unsupported_dtype(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, final
 
-from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported
+from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported, unsupported_dtype
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.factored import FactoredPlan
@@ -22,8 +22,8 @@ class LowRank(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """Any geometry; not a filter family that is known to be of a rank too high to be worth it."""
-        if spec.dtype == "float16":
-            return Unsupported("float16 is for devices that have it")
+        if half := unsupported_dtype(spec):
+            return half
         rank, limit = family_rank(spec), worthwhile_rank(spec)
         if rank is not None and rank > limit:
             return Unsupported(f"filter={spec.filter} of {spec.r}×{spec.s} has rank {rank}; low_rank takes {limit}")

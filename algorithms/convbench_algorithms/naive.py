@@ -19,6 +19,7 @@ from convbench.algorithm import (
     Resources,
     Unsupported,
     summation_error,
+    unsupported_dtype,
 )
 from convbench.boundary import OUTSIDE, IndexMap
 from convbench.spec import ConvSpec
@@ -34,7 +35,7 @@ class Naive(ConvAlgorithm):
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
-        return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+        return unsupported_dtype(spec)
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
-from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported
+from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported, unsupported_dtype
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.factored import FactoredPlan
@@ -20,8 +20,8 @@ class Separable(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """Any geometry; not a filter family that is known to be of a higher rank."""
-        if spec.dtype == "float16":
-            return Unsupported("float16 is for devices that have it")
+        if half := unsupported_dtype(spec):
+            return half
         rank = family_rank(spec)
         if rank is not None and rank > 1:
             return Unsupported(f"filter={spec.filter} of {spec.r}×{spec.s} has rank {rank}; separable needs 1")

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, final
 
 import numpy as np
 
-from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
+from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported, unsupported_dtype
 from convbench.spec import ConvSpec
 from convbench_algorithms.fft_tiles import (
     CACHE_BYTES,
@@ -45,7 +45,7 @@ from convbench_algorithms.tile_copies import (
 
 def unsupported_by_fft(spec: ConvSpec) -> Unsupported | None:
     """What no FFT here can do."""
-    return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+    return unsupported_dtype(spec)
 
 
 class Kernels(NamedTuple):

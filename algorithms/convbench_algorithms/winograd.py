@@ -21,6 +21,7 @@ from convbench.algorithm import (
     Unsupported,
     inner_product_length,
     unit_roundoff,
+    unsupported_dtype,
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
@@ -43,8 +44,8 @@ class Winograd(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """Stride and dilation 1, and a filter that is worth transforming."""
-        if spec.dtype == "float16":
-            return Unsupported("float16 is for devices that have it")
+        if half := unsupported_dtype(spec):
+            return half
         if spec.stride != (1, 1):
             return Unsupported("needs a stride of 1")
         if spec.dilation != (1, 1):

@@ -69,8 +69,8 @@ class Bench:
     spent_s: float = 0.0
     alive: bool = True
 
-    def open(self, case: Case, output: Path) -> Claim | None:
-        """Plan, prepare, and execute once into `output`; None where the contender fails in this cell."""
+    def open(self, case: Case, output: Path) -> None:
+        """Plan, prepare, and execute once into `output`; no claim where the contender fails in this cell."""
         prepared_path, input_path = case.operands
         try:
             limit = self.limits.memory_bytes
@@ -81,17 +81,18 @@ class Bench:
             executed = self._ask("verify", input_path=str(input_path), output_path=str(output))
         except WorkerFailedError as failure:
             self._fail(failure)
-            return None
+            return
         self.warmup_s = [executed["execute_s"]]
         if executed["input_changed"]:
             self.status, self.reason = Status.DISAGREED, "execute changed its input x"
-            return None
-        return Claim(ErrorModel(executed["norm"], executed["bound"], executed["source"]), executed["precision"])
+            return
+        self.claim = Claim(ErrorModel(executed["norm"], executed["bound"], executed["source"]), executed["precision"])
 
-    def judge(self, output: Path, case: Case, claim: Claim) -> None:
+    def judge(self, output: Path, case: Case) -> None:
         """Compare the output with the reference; a contender that disagrees is not timed."""
-        self.claim = claim
-        self.judged, self.reason = verdict(np.load(output), case, claim)
+        if self.claim is None:
+            return
+        self.judged, self.reason = verdict(np.load(output), case, self.claim)
         self.status = Status.DISAGREED if self.reason else Status.PASSED
 
     def warm_up(self, effort: Effort, share_s: float) -> None:

@@ -8,7 +8,7 @@ the answer is still open. A cell's blocks reach the journal together, as soon as
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol, final
@@ -154,7 +154,7 @@ class Coordinator:
     # --- one cell -----------------------------------------------------------------------------------
 
     def _cell(
-        self, cell: Cell, names: Iterable[str], pass_index: int, workers: Workers, cases: Cases, share_s: float
+        self, cell: Cell, names: Sequence[str], pass_index: int, workers: Workers, cases: Cases, share_s: float
     ) -> list[Block]:
         """Measure the contenders of one cell; `share_s` of the budget is for each."""
         order = random.Random(f"{self.folder.info.seed}/{pass_index}/{cell.key}")  # noqa: S311
@@ -164,7 +164,7 @@ class Coordinator:
         self.useful_s += perf_counter() - start
         benches: list[Bench] = []
         blocks: list[Block] = []
-        for name in order.sample(list(names), k=len(list(names))):
+        for name in order.sample(names, k=len(names)):
             if self.budget.spent:
                 break
             too_long = self._too_long(name, cell)
@@ -173,11 +173,10 @@ class Coordinator:
                 continue
             bench = Bench(cell, name, pass_index, workers.get(name, cell.threads), self.limits, workers.core(cell))
             benches.append(bench)
-            claim = bench.open(case, cases.output)
-            if claim is not None:
-                start = perf_counter()
-                bench.judge(cases.output, case, claim)
-                self.useful_s += perf_counter() - start
+            bench.open(case, cases.output)
+            start = perf_counter()
+            bench.judge(cases.output, case)
+            self.useful_s += perf_counter() - start
             if not self.options.verify_only:
                 bench.warm_up(effort, share_s / 4)
             if not bench.alive:

@@ -84,7 +84,7 @@ class Contender:
     def prepare(self, prepared_path: str) -> Reply | Unsupported:
         """Bind the filter (dy in backward_weights)."""
         assert self.bound_plan is not None
-        plan, self.bound = self.bound_plan, np.array(np.load(prepared_path))
+        plan, self.bound = self.bound_plan, np.load(prepared_path)
         prepared, prepare_s = _timed(lambda: plan.prepare(self.bound))
         if isinstance(prepared, Unsupported):
             return prepared
@@ -94,7 +94,7 @@ class Contender:
     def verify(self, input_path: str, output_path: str) -> Reply:
         """Execute once into a poisoned output, and leave that for the coordinator to judge."""
         assert self.prepared is not None
-        prepared, self.x = self.prepared, np.array(np.load(input_path))
+        prepared, self.x = self.prepared, np.load(input_path)
         before = self.x.tobytes() if self.x.nbytes <= 2**20 else None
         self.y = np.full(self.spec.output_shape, np.nan, self.spec.dtype)
         _, execute_s = _timed(lambda: prepared.execute(self.x, self.y))

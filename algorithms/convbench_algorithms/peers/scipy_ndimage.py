@@ -10,6 +10,7 @@ import scipy.ndimage
 from convbench.algorithm import Array, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported, summation_error
 from convbench.spec import Boundary, ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.peers.plain import unless_plain
 
 Mode = Literal["constant", "mirror", "reflect", "nearest", "grid-wrap"]
 
@@ -32,14 +33,8 @@ class ScipyNdimage(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """See `ForwardAlgorithm`."""
-        if spec.dtype == "float16":
-            return Unsupported("float16 is for devices that have it")
-        if spec.stride != (1, 1):
-            return Unsupported("needs a stride of 1")
-        if spec.dilation != (1, 1):
-            return Unsupported("needs a dilation of 1")
-        if spec.groups != 1:
-            return Unsupported("needs groups=1")
+        if unsupported := unless_plain(spec):
+            return unsupported
         if (spec.p, spec.q) != (spec.h, spec.w):
             return Unsupported("gives outputs of the image's extent: needs padding=same")
         return None

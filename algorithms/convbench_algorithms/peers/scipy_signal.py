@@ -26,6 +26,7 @@ from convbench.spec import Boundary, ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.fft_error import fft_error
 from convbench_algorithms.fft_tiles import whole_extent
+from convbench_algorithms.peers.plain import unless_plain
 
 Mode = Literal["full", "same", "valid"]
 Convolve = Callable[[Array, Array, Mode], Array]  # x [C,H,W], w [C,R,S] as cross-correlation has it -> y [P,Q]
@@ -42,7 +43,7 @@ class ScipyDirect(ForwardAlgorithm):
         """See `ForwardAlgorithm`."""
         if spec.boundary not in _CORRELATE2D_BOUNDARIES:
             return Unsupported(f"correlate2d has no boundary={spec.boundary}")
-        return _unsupported(spec)
+        return unless_plain(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""
@@ -70,7 +71,7 @@ class ScipyFft(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """See `ForwardAlgorithm`."""
-        return _unsupported(spec)
+        return unless_plain(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""
@@ -95,7 +96,7 @@ class ScipyOverlapAdd(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """See `ForwardAlgorithm`."""
-        return _unsupported(spec)
+        return unless_plain(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""
@@ -125,18 +126,6 @@ PAD_MODES: Final[dict[Boundary, Literal["constant", "reflect", "symmetric", "edg
     "edge": "edge",
     "wrap": "wrap",
 }
-
-
-def _unsupported(spec: ConvSpec) -> Unsupported | None:
-    if spec.dtype == "float16":
-        return Unsupported("float16 is for devices that have it")
-    if spec.stride != (1, 1):
-        return Unsupported("needs a stride of 1")
-    if spec.dilation != (1, 1):
-        return Unsupported("needs a dilation of 1")
-    if spec.groups != 1:
-        return Unsupported("needs groups=1")
-    return None
 
 
 def _full_fft_error(spec: ConvSpec) -> ErrorModel:
