@@ -50,6 +50,8 @@ class Cell(Record):
     axes: dict[str, AxisValue] = {}
     weight: float = 1.0
     name: str = ""
+    ground: str = ""
+    """The part of the suite that the cell belongs to, as the closing table has it."""
 
     @property
     def key(self) -> str:
@@ -68,6 +70,23 @@ class Crossing(Record):
     axis: str
     start: str
     to: str
+
+
+class Target(Record):
+    """What ours is to reach on a ground (on all of them, without one): times theirs, in every cell and in the mean."""
+
+    ground: str | None = None
+    threads: int | None = None
+    at_least: float | None = None
+    mean_at_least: float | None = None
+
+
+class Versus(Record):
+    """Who is compared with whom in the closing table, the best of each in every cell."""
+
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    targets: tuple[Target, ...] = ()
 
 
 class Agreement(Record):
@@ -110,6 +129,10 @@ class Block(Record):
     peak_rss_bytes: int | None = None
     worker_s: float = 0.0
     """Wall time spent on the contender's behalf: planning, preparing, agreement, warm-up, samples."""
+    compiled: int | None = None
+    """Kernels that Numba compiled, rather than found on disk; None in runs from before they were counted."""
+    compile_s: float | None = None
+    """What that took; `plan_s` holds it too."""
 
 
 class RunInfo(Record):
@@ -131,6 +154,7 @@ class RunInfo(Record):
     precision: dict[str, str] = {}
     tags: dict[str, tuple[str, ...]] = {}
     crossings: tuple[Crossing, ...] = ()
+    versus: Versus | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -175,3 +199,5 @@ class Row(Record):
     flip: bool = False
     weight: float = 1.0
     name: str = ""
+    compile_s: float | None = None
+    ground: str = ""

@@ -43,7 +43,8 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
     """A new run's folder, with nothing measured in it yet. Raises `SuiteError`, `ConvbenchError`."""
     known = catalog.load(wishes.plugins)
     selected = _selected(suite, known, wishes)
-    cells = suite.cells(len(machine.usable_cores()), list(wishes.threads) or None)
+    cores = len(machine.usable_cores())
+    cells = suite.cells(cores, list(wishes.threads) or None)
     if wishes.device is not None and wishes.device != suite.device:
         raise SuiteError(f"{suite.where('device')}: the suite is for device {suite.device}, not {wishes.device}")
     info = RunInfo(
@@ -71,6 +72,7 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
         algorithms=selected,
         precision={name: known[name].precision for name in selected},
         tags={name: tuple(sorted(known[name].tags)) for name in selected},
+        versus=suite.sides({name: one.tags for name, one in known.items()}, selected, cores),
         crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(selected)),
     )
     return RunFolder.create(out, info)

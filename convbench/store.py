@@ -2,6 +2,7 @@
 
 Schema history
     1   the first
+    2   a cell has a ground, a run its two sides and their targets, a block what Numba compiled
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 INFO: Final = "run.json"
 JOURNAL: Final = "samples.jsonl"
 
@@ -139,9 +140,10 @@ def _read_journal(path: Path) -> Iterable[Block]:
 
 
 def _migrated(stored: Any, path: Path) -> Any:
+    """Today's form of a stored run. What version 2 added is absent from version 1, and has defaults that say so."""
     version = stored.get("schema_version") if isinstance(stored, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         raise RunFolderError(
-            f"{path / INFO}: schema version {version!r} is unknown; this convbench reads version {SCHEMA_VERSION}"
+            f"{path / INFO}: schema version {version!r} is unknown; this convbench reads versions 1 to {SCHEMA_VERSION}"
         )
-    return stored
+    return {**stored, "schema_version": SCHEMA_VERSION}

@@ -13,10 +13,10 @@ from convbench.suite import load_suite, shipped_suites
 
 KEYS = (
     "algorithms, budget, crossovers, defaults, description, device, input, memory_limit, name, passes, schema, seed, "
-    "shapes, shapes_from, strict_geometry, sweep, timeout"
+    "shapes, shapes_from, strict_geometry, sweep, timeout, versus"
 )
 SETTINGS = (
-    "batch, boundary, c, channels, dilation, direction, dtype, filter, flip, groups, h, image, k, kernel, n, padding, "
+    "batch, boundary, c, channels, dilation, direction, dtype, filter, flip, ground, groups, h, image, k, kernel, n, padding, "
     "r, s, sigma, stride, threads, w"
 )
 FILTERS = "box, disk, gaussian:<number>, laplacian, random, rank:<number>, sobel"

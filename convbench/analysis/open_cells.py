@@ -9,6 +9,7 @@ from typing import Final
 from convbench.analysis.contenders import Contenders, contenders, ranked
 from convbench.analysis.crossovers import Crossed, Crossover, OneSided, Unresolved, crossovers
 from convbench.analysis.statistics import paired_ratio
+from convbench.analysis.versus import duel_ratio, leaders, side_field
 from convbench.analysis.winners import HOPELESS, Winner, winner
 from convbench.result import Block, Cell, RunInfo
 
@@ -21,6 +22,9 @@ CROSSOVER_TARGET: Final = 0.05
 MARGIN_TARGET: Final = 0.02
 """A margin is known when its interval is ±2 %."""
 
+DUEL_TARGET: Final = 0.05
+"""The best of ours against the best of theirs is known when its interval is ±5 %."""
+
 TIE_TARGET: Final = 0.01
 """A tie is settled when its interval is ±1 %: whoever is ahead is ahead by less than that matters."""
 
@@ -32,6 +36,9 @@ def still_open(info: RunInfo, blocks: Sequence[Block]) -> list[tuple[str, tuple[
     apart (and not yet tied to ±1 %), or whose margin is not known to ±2 %; and leaders with fewer than
     five passes. Contenders more than 3 times behind the leader are left out, unless a crossover near
     the cell needs them. Openness is how many times wider than its target an interval is.
+
+    Where a suite compares two sides, a cell is open until both leaders have five passes and their ratio is
+    known to ±5 %; in the race is whoever is at most 3 times behind the leader of its own side.
     """
     merged = contenders(info, blocks)
     openness: dict[str, float] = {}
@@ -40,10 +47,12 @@ def still_open(info: RunInfo, blocks: Sequence[Block]) -> list[tuple[str, tuple[
         best = winner(cell, merged, info)
         if best is None:
             continue
-        urgency = _leader_openness(best, merged)
+        duel = _duel_openness(cell, merged, info)
+        urgency = _leader_openness(best, merged) if duel is None else duel
         if urgency > 0:
             openness[cell.key] = urgency
-            algorithms[cell.key] = set(_in_the_race(cell, best, merged, info))
+            race = _in_the_race(cell, best, merged, info) if duel is None else _in_the_duel(cell, merged, info)
+            algorithms[cell.key] = set(race)
     for crossover in crossovers(info, blocks):
         for cell, urgency in _crossover_openness(crossover):
             openness[cell.key] = max(openness.get(cell.key, 0.0), urgency)
@@ -77,6 +86,30 @@ def _in_the_race(cell: Cell, best: Winner, merged: Contenders, info: RunInfo) ->
         for one in ranked(cell, merged, info)
         if one.time is not None and one.time.value <= HOPELESS * best.time.value
     ]
+
+
+def _duel_openness(cell: Cell, merged: Contenders, info: RunInfo) -> float | None:
+    """How open the best of ours against the best of theirs is; None where they do not meet."""
+    ours, theirs = leaders(cell, merged, info)
+    if ours is None or theirs is None:
+        return None
+    ratio = duel_ratio(ours, theirs)
+    # Passes before precision: with two or three, Student's t makes any interval wide, and the next pass comes anyway.
+    if ratio.passes < LEAST_PASSES:
+        return 2.0 * LEAST_PASSES / ratio.passes
+    return ratio.half_width / DUEL_TARGET if ratio.half_width > DUEL_TARGET else 0.0
+
+
+def _in_the_duel(cell: Cell, merged: Contenders, info: RunInfo) -> list[str]:
+    assert info.versus is not None
+    race: list[str] = []
+    for side, leader in zip((info.versus.ours, info.versus.theirs), leaders(cell, merged, info), strict=True):
+        assert leader is not None
+        for one in side_field(cell, merged, side):
+            ratio = paired_ratio(one.blocks, leader.blocks)
+            if ratio is None or ratio.value <= HOPELESS:
+                race.append(one.algorithm)
+    return race
 
 
 def _crossover_openness(crossover: Crossover) -> list[tuple[Cell, float]]:

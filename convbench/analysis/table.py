@@ -57,6 +57,8 @@ def _row(contender: Contender) -> Row:
         flip=spec.flip,
         weight=cell.weight,
         name=cell.name,
+        compile_s=_total(block.compile_s for block in blocks),
+        ground=cell.ground,
     )
 
 
@@ -78,6 +80,11 @@ def error_share(agreement: Agreement) -> float:
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.median(known)) if known else None
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _largest(values: Iterable[int | None]) -> int | None:

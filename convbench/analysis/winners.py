@@ -55,10 +55,8 @@ def winner(cell: Cell, merged: Contenders, info: RunInfo) -> Winner | None:
     field = ranked(cell, merged, info)
     if not field:
         return None
-    # Estimates from different passes carry different drift, so they only name a reference; the order
-    # comes from ratios that are paired round by round.
-    reference = min(field, key=_seconds)
-    best = min(field, key=lambda one: _ratio_or_estimate(one, reference))
+    best = fastest(field)
+    assert best is not None
     behind = sorted((c for c in field if c is not best), key=lambda one: _ratio_or_estimate(one, best))
     ratios = {c.algorithm: paired_ratio(c.blocks, best.blocks) for c in behind}
     tied = (best.algorithm, *(name for name, ratio in ratios.items() if not told_apart(ratio)))
@@ -66,6 +64,16 @@ def winner(cell: Cell, merged: Contenders, info: RunInfo) -> Winner | None:
     margin = ratios[runner_up] if runner_up else None
     assert best.time is not None
     return Winner(cell, best.algorithm, best.time, runner_up, margin, tied, best.precision)
+
+
+def fastest(field: Sequence[Contender]) -> Contender | None:
+    """The fastest of timed contenders; None of none.
+
+    Estimates from different passes carry different drift, so they only name a reference; the order
+    comes from ratios that are paired round by round.
+    """
+    reference = min(field, key=_seconds, default=None)
+    return None if reference is None else min(field, key=lambda one: _ratio_or_estimate(one, reference))
 
 
 def winners(info: RunInfo, blocks: Sequence[Block]) -> dict[str, Winner]:

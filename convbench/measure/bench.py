@@ -67,6 +67,8 @@ class Bench:
     wanted: int = 0
     samples_s: list[float] = field(default_factory=list)
     spent_s: float = 0.0
+    compiled: int = 0
+    compile_s: float = 0.0
     alive: bool = True
 
     def open(self, case: Case, output: Path) -> None:
@@ -166,11 +168,15 @@ class Bench:
             workspace_bytes=self.workspace_bytes,
             peak_rss_bytes=self.peak_rss_bytes,
             worker_s=self.spent_s,
+            compiled=self.compiled,
+            compile_s=self.compile_s,
         )
 
     def _ask(self, action: str, **arguments: object) -> dict[str, Any]:
         reply = self.worker.ask(action, self.limits.timeout_s(), self.limits.memory_bytes, **arguments)
         self.spent_s += reply.pop("spent_s")
+        self.compiled += reply.pop("compiled")
+        self.compile_s += reply.pop("compile_s")
         return reply
 
     def _fail(self, failure: WorkerFailedError) -> None:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, PreparedConv, Resources, Unsupported
+from convbench.measure.compilations import Compilations
 from convbench.result import Status
 from convbench.spec import ConvSpec
 
@@ -42,6 +43,7 @@ def serve(connection: socket.socket, algorithm: ConvAlgorithm) -> None:
 def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Reply:
     """The reply to one request; whatever the algorithm raises becomes a failure with its reason."""
     start = perf_counter_ns()
+    before = contender.compilations.total
     try:
         result = getattr(contender, action)(**arguments)
     except MemoryError as error:
@@ -50,7 +52,9 @@ def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Repl
         return {"failed": Status.CRASHED, "reason": f"{action}: {type(error).__name__}: {_place(error)}"}
     if isinstance(result, Unsupported):
         return {"failed": Status.UNSUPPORTED, "reason": result.reason}
-    return {"ok": {**result, "spent_s": (perf_counter_ns() - start) * 1e-9}}
+    compiled = contender.compilations.total.since(before)
+    spent_s = (perf_counter_ns() - start) * 1e-9
+    return {"ok": {**result, "spent_s": spent_s, "compiled": compiled.kernels, "compile_s": compiled.seconds}}
 
 
 @final
@@ -66,6 +70,7 @@ class Contender:
 
     def __init__(self, algorithm: ConvAlgorithm) -> None:
         self.algorithm = algorithm
+        self.compilations = Compilations()
         self.close()
 
     def plan(self, spec: str, threads: int, memory_limit_bytes: int) -> Reply | Unsupported:

@@ -19,6 +19,9 @@ from convbench.suite.yaml_lines import Document, Place, shorten, unknown
 
 MAX_CELLS: Final = 100_000
 
+LABELS: Final = ("threads", "weight", "name", "ground")
+"""What a shape, a sweep or the defaults may say beside the settings of a spec."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -29,13 +32,14 @@ class Point:
     axes: dict[str, AxisValue]
     weight: float | None = None
     name: str = ""
+    ground: str = ""
 
 
 def expand(suite: SuiteFile, document: Document, folder: Path) -> tuple[Point, ...]:
     """All points of a suite; `folder` is where its `shapes_from` starts.
 
-    Raises `SuiteError` for a problem that cannot exist, for too many of them or none, and for a crossover
-    along an axis that no sweep varies.
+    Raises `SuiteError` for a problem that cannot exist, for too many of them or none, for a crossover
+    along an axis that no sweep varies, and for a target on a ground without cells.
     """
     _check_size(suite, document)
     points = (*_swept(suite, document), *_listed(suite, document), *_tabled(suite, document, folder))
@@ -44,6 +48,7 @@ def expand(suite: SuiteFile, document: Document, folder: Path) -> tuple[Point, .
     if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows count only now
         raise document.error(("shapes_from",), f"more than {MAX_CELLS:,} cells")
     _check_crossovers(suite, points, document)
+    _check_targets(suite, points, document)
     return points
 
 
@@ -51,7 +56,9 @@ def _check_size(suite: SuiteFile, document: Document) -> None:
     default = len(_threads(suite.defaults, {}))
     total = sum(len(_threads(suite.defaults, shape)) if isinstance(shape, dict) else default for shape in suite.shapes)
     for index, sweep in enumerate(suite.sweep):
-        total += math.prod(map(len, sweep.values())) * (1 if "threads" in sweep else default)
+        total += math.prod(len(values) for axis, values in sweep.items() if axis != "ground") * (
+            1 if "threads" in sweep else default
+        )
         if total > MAX_CELLS:
             place: Place = ("sweep", index)
             raise document.error(place, f"{total:,} cells are more than {MAX_CELLS:,}: the axes' product is too large")
@@ -62,19 +69,23 @@ def _threads(defaults: Settings, own: Settings) -> tuple[Thread, ...]:
     return threads
 
 
+def _ground(defaults: Settings, own: Settings) -> str:
+    return str(own.get("ground", defaults.get("ground", "")))
+
+
 def _swept(suite: SuiteFile, document: Document) -> Iterator[Point]:
     """Each sweep's product. A point's axes are the settings that *any* sweep varies, so that sweeps meet in a grid."""
-    axes = dict.fromkeys(axis for sweep in suite.sweep for axis in sweep if axis != "threads")
+    axes = dict.fromkeys(axis for sweep in suite.sweep for axis in sweep if axis not in LABELS)
     for index, sweep in enumerate(suite.sweep):
-        if not sweep:
+        names = [axis for axis in sweep if axis not in LABELS]
+        if not names and "threads" not in sweep:
             raise document.error(("sweep", index), "expected at least one axis, such as kernel: [3, 5, 7]")
-        names = [axis for axis in sweep if axis != "threads"]
         for values in itertools.product(*(sweep[axis] for axis in names)):
             own = dict(zip(names, values, strict=True))
             spec = _resolve(suite, own, document, ("sweep", index))
             settings = {**suite.defaults, **own}
             coordinates = {axis: coordinate(settings[axis]) for axis in axes if axis in settings}
-            yield Point(spec, _threads(suite.defaults, sweep), coordinates)
+            yield Point(spec, _threads(suite.defaults, sweep), coordinates, ground=_ground(suite.defaults, sweep))
 
 
 def _listed(suite: SuiteFile, document: Document) -> Iterator[Point]:
@@ -82,12 +93,13 @@ def _listed(suite: SuiteFile, document: Document) -> Iterator[Point]:
         place: Place = ("shapes", index)
         if isinstance(shape, ConvSpec):  # an id is a whole problem: defaults do not touch it
             _check_geometry(suite, shape, document, place)
-            yield Point(shape, _threads(suite.defaults, {}), {}, 1.0)
+            yield Point(shape, _threads(suite.defaults, {}), {}, 1.0, ground=_ground(suite.defaults, {}))
         else:
-            own = {name: value for name, value in shape.items() if name not in ("threads", "weight", "name")}
+            own = {name: value for name, value in shape.items() if name not in LABELS}
             spec = _resolve(suite, own, document, place)
             threads = _threads(suite.defaults, shape)
-            yield Point(spec, threads, {}, shape.get("weight", 1.0), shape.get("name", ""))
+            ground = _ground(suite.defaults, shape)
+            yield Point(spec, threads, {}, shape.get("weight", 1.0), shape.get("name", ""), ground)
 
 
 def _tabled(suite: SuiteFile, document: Document, folder: Path) -> Iterator[Point]:
@@ -103,7 +115,7 @@ def _tabled(suite: SuiteFile, document: Document, folder: Path) -> Iterator[Poin
             spec = _resolve(suite, row.settings, document, place)
         except SuiteError as error:
             raise SuiteError(f"{row.where}: {str(error).partition(': shapes_from: ')[2]}") from error
-        yield Point(spec, _threads(suite.defaults, {}), {}, row.weight, row.name)
+        yield Point(spec, _threads(suite.defaults, {}), {}, row.weight, row.name, _ground(suite.defaults, {}))
 
 
 def _is_file(path: Path) -> bool:
@@ -114,7 +126,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _resolve(suite: SuiteFile, own: Settings, document: Document, place: Place) -> ConvSpec:
-    defaults = {name: value for name, value in suite.defaults.items() if name != "threads"}
+    defaults = {name: value for name, value in suite.defaults.items() if name not in LABELS}
     try:
         spec = resolve((defaults, own))
     except SpecError as error:
@@ -144,3 +156,14 @@ def _check_crossovers(suite: SuiteFile, points: tuple[Point, ...], document: Doc
             raise document.error(("crossovers", index, "axis"), problem)
         if crossover["from"] == crossover["to"]:
             raise document.error(("crossovers", index, "to"), "a crossover is between two different algorithms")
+
+
+def _check_targets(suite: SuiteFile, points: tuple[Point, ...], document: Document) -> None:
+    grounds = {point.ground for point in points if point.ground}
+    for index, target in enumerate(suite.versus.get("targets", ()) if suite.versus else ()):
+        place: Place = ("versus", "targets", index)
+        if "ground" in target and target["ground"] not in grounds:
+            problem = unknown("ground", target["ground"], grounds) if grounds else "no sweep or shape has a ground"
+            raise document.error((*place, "ground"), problem)
+        if not {"at_least", "mean_at_least"} & target.keys():
+            raise document.error(place, "expected at_least or mean_at_least, such as at_least: 1.1")

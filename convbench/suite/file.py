@@ -62,11 +62,11 @@ Text = Annotated[str, PlainValidator(text), Schema(_STRING)]
 _THREADS: Final = Annotated[tuple[THREAD, ...], OneOrMany()]
 _AXES: Final = {name: Annotated[tuple[type_, ...], Axis()] for name, type_ in VALUES.items()}  # type: ignore[valid-type]
 
-Defaults = Annotated[dict[str, Any], Keys({**VALUES, "threads": _THREADS})]
-Sweep = Annotated[dict[str, Any], Keys({**_AXES, "threads": _THREADS})]
+Defaults = Annotated[dict[str, Any], Keys({**VALUES, "threads": _THREADS, "ground": Text})]
+Sweep = Annotated[dict[str, Any], Keys({**_AXES, "threads": _THREADS, "ground": Text})]
 Shape = Annotated[
     dict[str, Any] | ConvSpec,
-    Keys({**VALUES, "threads": _THREADS, "weight": POSITIVE, "name": Text}),
+    Keys({**VALUES, "threads": _THREADS, "weight": POSITIVE, "name": Text, "ground": Text}),
     Shorthand(_spec, "a spec's id, such as n1c64h56w56k64r3s3+padding=1"),
 ]
 Table = Annotated[
@@ -75,7 +75,17 @@ Table = Annotated[
     Shorthand(lambda file: {"file": file}, "a file's name"),
 ]
 Selector = Annotated[
-    dict[str, Any] | str, Keys({"tag": Text}, ("tag",)), Shorthand(lambda name: name, "an algorithm's name")
+    dict[str, Any] | str,
+    Keys({"tag": Text, "not": Text}, ("tag",)),
+    Shorthand(lambda name: name, "an algorithm's name"),
+]
+Selectors = Annotated[tuple[Selector, ...], OneOrMany()]
+Target = Annotated[
+    dict[str, Any], Keys({"ground": Text, "threads": THREAD, "at_least": POSITIVE, "mean_at_least": POSITIVE})
+]
+Sides = Annotated[
+    dict[str, Any],
+    Keys({"ours": Selectors, "theirs": Selectors, "targets": Annotated[tuple[Target, ...], OneOrMany()]}),
 ]
 Crossover = Annotated[dict[str, Any], Keys(dict.fromkeys(("axis", "from", "to"), Text), ("axis", "from", "to"))]
 Seconds = Annotated[float, PlainValidator(seconds), Schema({NAMED: "duration"})]
@@ -109,10 +119,15 @@ class SuiteFile(BaseModel):
     """Single problems, as settings or as a spec's id, each with a weight: how often a network has it."""
     shapes_from: Table | None = None
     """A CSV file of layers beside the suite, with columns source,name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,…"""
-    algorithms: Annotated[tuple[Selector, ...], OneOrMany()] = ()
-    """Names, and `tag: …` for all with that tag; every algorithm that supports the cell, if not given."""
+    algorithms: Selectors = ()
+    """Names, and `tag: …` for all with that tag (`not: …` for those without another); every algorithm, if not given."""
     crossovers: Annotated[tuple[Crossover, ...], OneOrMany()] = ()
     """Along an axis of the sweep, where does `to` overtake `from`?"""
+    versus: Sides | None = None
+    """A closing table of `ours` against `theirs`, best against best in every cell, by `ground`; with targets for it.
+
+    `ours` is whoever has no tag peer, and `theirs` whoever has it, unless given.
+    """
     device: Annotated[Device, BeforeValidator(partial(word, kind="device", valid=("cpu", "cuda")))] = "cpu"
     """What the contenders run on."""
     input: Text | None = None

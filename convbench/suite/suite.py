@@ -18,13 +18,16 @@ from pydantic import PrivateAttr, ValidationError
 
 from convbench.algorithm import Device
 from convbench.errors import SuiteError
-from convbench.result import Cell, Crossing
+from convbench.result import Cell, Crossing, Target, Versus
 from convbench.spec import ConvSpec
 from convbench.suite.expand import Point, expand
 from convbench.suite.file import SuiteFile, Thread, suite_schema
 from convbench.suite.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
 
 __all__ = ["Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
+
+PEER: Final = "peer"
+"""The tag of a library's own convolution."""
 
 SAMPLES: Final = ("sample:grace_hopper.jpg",)  # what matplotlib brings along
 
@@ -73,6 +76,7 @@ class Suite(SuiteFile):
                 axes=point.axes,
                 weight=1.0 if point.weight is None else point.weight,
                 name=point.name,
+                ground=point.ground,
             )
             for (spec, count), point in found.items()
         )
@@ -82,19 +86,54 @@ class Suite(SuiteFile):
 
         Raises `SuiteError` for a name or tag that is unknown, in `algorithms` or in `crossovers`.
         """
-        tags = frozenset[str]().union(*algorithms.values())
-        selected: list[str] = [] if self.algorithms else list(algorithms)
-        for index, selector in enumerate(self.algorithms):
-            if isinstance(selector, str):
-                self._require("algorithm", selector, algorithms, ("algorithms", index))
-                selected.append(selector)
-            else:
-                self._require("tag", selector["tag"], tags, ("algorithms", index, "tag"))
-                selected += [name for name, own in algorithms.items() if selector["tag"] in own]
+        selected = self._named(self.algorithms, algorithms, ("algorithms",)) if self.algorithms else list(algorithms)
         for index, crossover in enumerate(self.crossovers):
             for end in ("from", "to"):
                 self._require("algorithm", crossover[end], algorithms, ("crossovers", index, end))
         return tuple(dict.fromkeys(selected))
+
+    def sides(self, algorithms: Mapping[str, frozenset[str]], selected: Sequence[str], cores: int) -> Versus | None:
+        """Who of the `selected` stands on which side of the closing table; None where the suite asks for none.
+
+        Raises `SuiteError` for a name or tag that is unknown, and for an algorithm that is on both sides.
+        """
+        if self.versus is None:
+            return None
+        default = {
+            "ours": [name for name, tags in algorithms.items() if PEER not in tags],
+            "theirs": [name for name, tags in algorithms.items() if PEER in tags],
+        }
+        ours, theirs = (
+            self._named(self.versus[side], algorithms, ("versus", side)) if side in self.versus else names
+            for side, names in default.items()
+        )
+        both = [name for name in ours if name in theirs]
+        if both:
+            raise self._document.error(("versus",), f"{both[0]} is on both sides; tell them apart, as with not: {PEER}")
+        return Versus(
+            ours=tuple(name for name in selected if name in ours),
+            theirs=tuple(name for name in selected if name in theirs),
+            targets=tuple(
+                Target(**target | ({"threads": cores} if target.get("threads") == "all" else {}))
+                for target in self.versus.get("targets", ())
+            ),
+        )
+
+    def _named(
+        self, selectors: Sequence[str | Mapping[str, str]], algorithms: Mapping[str, frozenset[str]], place: Place
+    ) -> list[str]:
+        tags = frozenset[str]().union(*algorithms.values())
+        names: list[str] = []
+        for index, selector in enumerate(selectors):
+            if isinstance(selector, str):
+                self._require("algorithm", selector, algorithms, (*place, index))
+                names.append(selector)
+                continue
+            for key, tag in selector.items():
+                self._require("tag", tag, tags, (*place, index, key))
+            wanted, unwanted = selector["tag"], selector.get("not")
+            names += [name for name, own in algorithms.items() if wanted in own and unwanted not in own]
+        return names
 
     def _require(self, kind: str, name: str, valid: Mapping[str, object] | frozenset[str], place: Place) -> None:
         if name not in valid:
