@@ -13,6 +13,7 @@ from typing import Final, get_args
 
 from convbench.algorithm import ConvAlgorithm, Device, Precision
 from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
+from convbench.machine import Ceilings
 
 ENTRY_POINT_GROUP: Final = "convbench.algorithms"
 
@@ -53,6 +54,13 @@ def find(algorithms: Mapping[str, ConvAlgorithm], name: str) -> ConvAlgorithm:
         return algorithms[name]
     except KeyError:
         raise UnknownAlgorithmError(f"unknown algorithm '{name}'; valid: {choices(algorithms)}") from None
+
+
+def ceilings(threads: int) -> Ceilings:
+    """What this machine can do at most with `threads` threads, measured now: about a second."""
+    from convbench_algorithms.ceilings import measure_ceilings
+
+    return Ceilings(threads, *measure_ceilings(threads))
 
 
 def _from_file(path: Path) -> list[ConvAlgorithm]:

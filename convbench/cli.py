@@ -191,11 +191,13 @@ def list_algorithms(
 
 @app.command()
 def doctor() -> int:
-    """What makes this machine noisy, what that does to results, and how to change it. Changes nothing."""
-    from convbench import machine
-    from convbench.report.listings import print_findings
+    """What makes this machine noisy, what that does to results and how to change it; what it can do at most."""
+    from convbench import catalog, machine
+    from convbench.report.listings import print_ceilings, print_findings
 
     print_findings(console, machine.describe(), machine.versions(), machine.findings())
+    console.print()
+    print_ceilings(console, [catalog.ceilings(threads) for threads in dict.fromkeys((1, len(machine.usable_cores())))])
     return ExitCode.FINE
 
 

@@ -118,6 +118,15 @@ class Finding:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class Ceilings:
+    """What no algorithm can pass with that many threads."""
+
+    threads: int
+    multiply_add_flops_per_s: float
+    copy_bytes_per_s: float  # read and written bytes together
+
+
 def findings() -> list[Finding]:
     """What makes this machine noisy, what that does to results, and how to change it. Changes nothing."""
     return [finding for look in _LOOKS if (finding := look()) is not None]

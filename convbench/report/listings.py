@@ -10,7 +10,7 @@ from rich.table import Table
 
 from convbench.algorithm import ConvAlgorithm
 from convbench.describe import SpecSummary, size
-from convbench.machine import Finding
+from convbench.machine import Ceilings, Finding
 from convbench.result import Row, Status
 from convbench.spec import ConvSpec
 
@@ -95,6 +95,19 @@ def print_findings(
     print_table(console, ("", "what", "here", "what it does to results", "to change it"), lines)
     noisy = sum(finding.noisy for finding in findings)
     console.print(f"\n{noisy} of {len(findings)} make timings here noisier than they need to be; nothing was changed.")
+
+
+def print_ceilings(console: Console, ceilings: Sequence[Ceilings]) -> None:
+    """What no algorithm can pass, a line for each number of threads."""
+    lines = [
+        (
+            f"{one.threads}",
+            f"{one.multiply_add_flops_per_s / 1e9:.0f} GFLOP/s",
+            f"{one.copy_bytes_per_s / 1e9:.1f} GB/s",
+        )
+        for one in ceilings
+    ]
+    print_table(console, ("threads", "multiply-adds, float32", "copying, read and written"), lines)
 
 
 def _share(row: Row) -> float:
