@@ -201,3 +201,21 @@ class Row(Record):
     name: str = ""
     compile_s: float | None = None
     ground: str = ""
+
+
+class DuelRow(Record):
+    """One cell of `versus.csv`: the best of ours, the best of theirs, and theirs / ours with its 95 % interval."""
+
+    spec: str
+    name: str
+    ground: str
+    device: str
+    threads: int
+    ours: str
+    ours_s: float
+    theirs: str
+    theirs_s: float
+    ratio: float
+    ci_low: float | None
+    ci_high: float | None
+    passes: int

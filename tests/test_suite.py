@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench.errors import SuiteError
-from convbench.result import Cell, Crossing
+from convbench.result import Cell, Crossing, Target
 from convbench.spec import ConvSpec
 from convbench.suite import find_suite, load_suite, shipped_suites, suite_from_spec, suite_schema
 from convbench.suite.axes import resolve, spread
@@ -358,3 +358,64 @@ def test_the_schema_refers_only_to_what_it_defines():
     referred = {part.split('"')[0] for part in text.split("#/$defs/")[1:]}
     assert referred == set(schema["$defs"])
     assert set(schema["properties"]) >= {"schema", "sweep", "shapes", "shapes_from", "budget", "memory_limit"}
+
+
+# --- grounds and sides --------------------------------------------------------------------------------
+
+
+def test_a_ground_is_a_label_of_cells_and_no_part_of_their_problem(suite):
+    it = suite("""
+        defaults: {ground: filters, threads: [1, all]}
+        sweep:
+          - {image: 8, kernel: [3, 5]}
+          - {image: 8, kernel: [7], ground: large}
+        shapes: [n1c1h9w9k1r3s3, {image: 10, kernel: 3, ground: layers}]
+        """)
+    cells = it.cells(2)
+    assert [cell.ground for cell in cells[::2]] == ["filters", "filters", "large", "filters", "layers"]
+    assert all(set(cell.axes) <= {"image", "kernel"} for cell in cells)
+    assert suite("sweep: {image: 8, kernel: 3}").cells(1)[0].ground == ""
+
+
+def test_sides_are_peers_and_the_rest_unless_told(suite):
+    shape = "shapes: [n1c1h8w8k1r3s3]\n"
+    everyone = tuple(TAGS)
+    assert suite(shape).sides(TAGS, everyone, 2) is None
+    plain = suite(shape + "versus: {}").sides(TAGS, everyone, 2)
+    assert (plain.ours, plain.theirs) == (("naive", "direct", "fft"), ("scipy_fft",))
+    told = suite(shape + "versus: {ours: {tag: fft, not: peer}, theirs: [naive, scipy_fft]}")
+    sides = told.sides(TAGS, everyone, 2)
+    assert (sides.ours, sides.theirs) == (("fft",), ("naive", "scipy_fft"))
+    assert told.sides(TAGS, ("scipy_fft", "fft"), 2).theirs == ("scipy_fft",)
+
+
+def test_targets_know_their_ground_and_how_many_all_threads_are(suite):
+    it = suite("defaults: {ground: a}\nshapes: {image: 8, kernel: 3}\nversus: {targets: {threads: all, at_least: 2}}")
+    assert it.sides(TAGS, tuple(TAGS), 4).targets == (Target(threads=4, at_least=2),)
+
+
+@pytest.mark.parametrize(
+    ("sides", "problem"),
+    [
+        ("{ours: {tag: cpu}}", "2: versus: scipy_fft is on both sides; tell them apart, as with not: peer"),
+        ("{ours: dirct}", "2: unknown algorithm 'dirct'; did you mean 'direct'? valid: direct, fft, naive"),
+        ("{theirs: {tag: cpu, not: pear}}", "2: unknown tag 'pear'; did you mean 'peer'? valid: cpu"),
+    ],
+)
+def test_sides_that_cannot_be_are_told_at_their_line(suite, tmp_path, sides, problem):
+    it = suite(f"shapes: [n1c1h8w8k1r3s3]\nversus: {sides}")
+    with pytest.raises(SuiteError) as error:
+        it.sides(TAGS, tuple(TAGS), 2)
+    assert str(error.value).startswith(f"{tmp_path}/s.yaml:{problem}")
+
+
+def test_the_peer_suites_cover_their_grounds():
+    filters = load_suite(find_suite("peers_filters")).cells(2)
+    assert len(filters) == 5 * 12 * 2
+    assert {cell.spec.h for cell in filters} == {256, 512, 1024, 2048, 4096}
+    gaussian = load_suite(find_suite("peers_gaussian")).cells(2)
+    assert len(gaussian) == 4 * 7 * 2
+    assert {(cell.spec.boundary, cell.spec.filter.partition(":")[0]) for cell in gaussian} == {("reflect", "gaussian")}
+    layers = load_suite(find_suite("peers_layers")).cells(2)
+    assert all(cell.ground and cell.name for cell in layers)
+    assert len(layers) == 56 * 2

@@ -16,8 +16,8 @@ KEYS = (
     "shapes, shapes_from, strict_geometry, sweep, timeout, versus"
 )
 SETTINGS = (
-    "batch, boundary, c, channels, dilation, direction, dtype, filter, flip, ground, groups, h, image, k, kernel, n, padding, "
-    "r, s, sigma, stride, threads, w"
+    "batch, boundary, c, channels, dilation, direction, dtype, filter, flip, ground, groups, h, image, k, kernel, n, "
+    "padding, r, s, sigma, stride, threads, w"
 )
 FILTERS = "box, disk, gaussian:<number>, laplacian, random, rank:<number>, sobel"
 

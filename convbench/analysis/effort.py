@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from convbench.analysis.planning import plan_alone_s
 from convbench.analysis.quantities import percent, seconds
 from convbench.result import Block, RunInfo
 
@@ -21,6 +22,7 @@ class Effort:
     sampled_s: float
     warmed_s: float
     planned_s: float
+    compiled_s: float
     prepared_s: float
     checked_s: float
     harness_s: float
@@ -34,7 +36,7 @@ class Effort:
     @property
     def measuring_s(self) -> float:
         """Inside samples, warm-up, planning or agreement."""
-        return self.sampled_s + self.warmed_s + self.planned_s + self.prepared_s + self.checked_s
+        return self.sampled_s + self.warmed_s + self.planned_s + self.compiled_s + self.prepared_s + self.checked_s
 
     def parts(self) -> list[tuple[str, float]]:
         """Each part and its seconds, largest first."""
@@ -42,6 +44,7 @@ class Effort:
             ("samples", self.sampled_s),
             ("warm-up", self.warmed_s),
             ("planning", self.planned_s),
+            ("compiling", self.compiled_s),
             ("preparing filters", self.prepared_s),
             ("agreement", self.checked_s),
             ("processes and the harness", self.harness_s),
@@ -60,11 +63,12 @@ def effort(info: RunInfo, blocks: Sequence[Block]) -> Effort:
     """Add up the blocks; the run's options tell the wall time and how much of it was useful, once it has ended."""
     sampled = sum(sum(block.samples_s) * max(block.batch, 1) for block in blocks)
     warmed = sum(sum(block.warmup_s) for block in blocks)
-    planned = sum(block.plan_s or 0.0 for block in blocks)
+    planned = sum(plan_alone_s(block) for block in blocks)
+    compiled = sum((block.plan_s or 0.0) - plan_alone_s(block) for block in blocks)
     prepared = sum(block.prepare_s or 0.0 for block in blocks)
-    working = max(sum(block.worker_s for block in blocks), sampled + warmed + planned + prepared)
+    working = max(sum(block.worker_s for block in blocks), sampled + warmed + planned + compiled + prepared)
     useful = max(float(info.options.get("useful_s", 0.0)), working)
     wall = max(float(info.options.get("wall_s", 0.0)), useful)
-    checked = useful - sampled - warmed - planned - prepared
+    checked = useful - sampled - warmed - planned - compiled - prepared
     overhead = float(info.options.get("overhead_s", 0.0))
-    return Effort(sampled, warmed, planned, prepared, checked, wall - useful, overhead)
+    return Effort(sampled, warmed, planned, compiled, prepared, checked, wall - useful, overhead)

@@ -18,7 +18,7 @@ from enum import StrEnum
 from convbench.analysis.contenders import Contender, Contenders
 from convbench.analysis.statistics import Estimate, from_logs, independent_ratio, paired_log_ratios, paired_ratio
 from convbench.analysis.winners import fastest
-from convbench.result import Cell, RunInfo, Target
+from convbench.result import Cell, DuelRow, RunInfo, Target
 
 
 class Verdict(StrEnum):
@@ -57,6 +57,7 @@ class Standing:
     duels: tuple[Duel, ...]
     without_theirs: tuple[Cell, ...]
     without_ours: tuple[Cell, ...]
+    without_both: tuple[Cell, ...]
     mean: Estimate | None
     targets: tuple[Judged, ...]
 
@@ -104,26 +105,36 @@ def duel_ratio(ours: Contender, theirs: Contender) -> Estimate:
 
 
 def _standing(info: RunInfo, merged: Contenders, ground: str, device: str, threads: int) -> Standing:
-    duels, alone, lost = [], [], []
+    duels: list[Duel] = []
+    alone: dict[str, list[Cell]] = {"theirs": [], "ours": [], "both": []}
     for cell in info.cells:
         if (cell.ground, cell.device, cell.threads) != (ground, device, threads):
             continue
         ours, theirs = leaders(cell, merged, info)
         if ours is not None and theirs is not None:
             duels.append(Duel(cell, ours, theirs, duel_ratio(ours, theirs)))
-        elif ours is not None:
-            alone.append(cell)
         else:
-            lost.append(cell)
+            absent = "theirs" if ours is not None else "ours" if theirs is not None else "both"
+            alone[absent].append(cell)
     mean = _mean(duels) if duels else None
     targets = info.versus.targets if info.versus else ()
     judged = [
         one
         for target in targets
         if target.ground in (None, ground) and target.threads in (None, threads)
-        for one in _judged(target, duels, mean, bool(lost))
+        for one in _judged(target, duels, mean, lacking=bool(alone["ours"] or alone["both"]))
     ]
-    return Standing(ground, threads, device, tuple(duels), tuple(alone), tuple(lost), mean, tuple(judged))
+    return Standing(
+        ground,
+        threads,
+        device,
+        duels=tuple(duels),
+        without_theirs=tuple(alone["theirs"]),
+        without_ours=tuple(alone["ours"]),
+        without_both=tuple(alone["both"]),
+        mean=mean,
+        targets=tuple(judged),
+    )
 
 
 def _mean(duels: Sequence[Duel]) -> Estimate:
@@ -141,17 +152,17 @@ def _mean(duels: Sequence[Duel]) -> Estimate:
     return from_logs(logs, len(common) * len(ratios))
 
 
-def _judged(target: Target, duels: Sequence[Duel], mean: Estimate | None, lost: bool) -> list[Judged]:
+def _judged(target: Target, duels: Sequence[Duel], mean: Estimate | None, *, lacking: bool) -> list[Judged]:
     found = []
     if target.at_least is not None:
         verdicts = {reached(duel.ratio, target.at_least) for duel in duels}
         if Verdict.MISSED in verdicts:
             verdict = Verdict.MISSED
         else:
-            verdict = Verdict.MET if verdicts == {Verdict.MET} and not lost else Verdict.UNDECIDED
+            verdict = Verdict.MET if verdicts == {Verdict.MET} and not lacking else Verdict.UNDECIDED
         found.append(Judged(f"every cell ≥ {target.at_least:g}×", verdict))
     if target.mean_at_least is not None:
-        verdict = Verdict.UNDECIDED if mean is None or lost else reached(mean, target.mean_at_least)
+        verdict = Verdict.UNDECIDED if mean is None or lacking else reached(mean, target.mean_at_least)
         found.append(Judged(f"mean ≥ {target.mean_at_least:g}×", verdict))
     return found
 
@@ -163,3 +174,31 @@ def reached(ratio: Estimate, target: float) -> Verdict:
     if ratio.low >= target:
         return Verdict.MET
     return Verdict.MISSED if ratio.high < target else Verdict.UNDECIDED
+
+
+def duel_rows(found: Sequence[Standing]) -> list[DuelRow]:
+    """The rows of `versus.csv`: every cell with a duel, ground by ground."""
+    rows = []
+    for standing in found:
+        for duel in standing.duels:
+            cell, ratio = duel.cell, duel.ratio
+            assert duel.ours.time is not None
+            assert duel.theirs.time is not None
+            rows.append(
+                DuelRow(
+                    spec=cell.spec.id,
+                    name=cell.name,
+                    ground=cell.ground,
+                    device=cell.device,
+                    threads=cell.threads,
+                    ours=duel.ours.algorithm,
+                    ours_s=duel.ours.time.value,
+                    theirs=duel.theirs.algorithm,
+                    theirs_s=duel.theirs.time.value,
+                    ratio=ratio.value,
+                    ci_low=ratio.low,
+                    ci_high=ratio.high,
+                    passes=ratio.passes,
+                )
+            )
+    return rows

@@ -11,10 +11,12 @@ from convbench.analysis.contenders import Contenders, contenders
 from convbench.analysis.crossovers import Crossed, Crossover, crossovers
 from convbench.analysis.effort import Effort, effort
 from convbench.analysis.groups import Group, groups
+from convbench.analysis.planning import Compilation, Planning, compilation, planning
 from convbench.analysis.quantities import number_range, percent, plural, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.analysis.table import error_share, rows, worst_agreement
 from convbench.analysis.totals import Total, totals
+from convbench.analysis.versus import Standing, standings
 from convbench.analysis.winners import Winner, winners
 from convbench.result import Block, Row, RunInfo, Status
 
@@ -65,6 +67,21 @@ class Answers:
     def effort(self) -> Effort:
         """How the time was spent."""
         return effort(self.info, self.blocks)
+
+    @cached_property
+    def standings(self) -> list[Standing]:
+        """Ours against theirs, a line a ground and number of threads; empty where the suite compares no sides."""
+        return standings(self.info, self.contenders)
+
+    @cached_property
+    def planning(self) -> list[Planning]:
+        """Each algorithm's plan times."""
+        return planning(self.info, self.blocks)
+
+    @cached_property
+    def compilation(self) -> Compilation | None:
+        """What Numba compiled; None in runs from before that was counted."""
+        return compilation(self.blocks)
 
     @cached_property
     def totals(self) -> list[tuple[Group, list[Total]]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
 from convbench.report.drawing import draw, png, svg
@@ -19,7 +20,10 @@ from convbench.result import Block, RunInfo
 
 
 def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
-    """Write results.csv, summary.md, figures/*.svg and *.png, and report.html into a run's folder."""
+    """Write tables, summary.md, figures/*.svg and *.png, and report.html into a run's folder.
+
+    The tables are results.csv and, where the suite compares two sides, versus.csv.
+    """
     answers = Answers(info, blocks)
     _write_tables(folder, answers)
     drawn = _write_figures(folder / "figures", answers)
@@ -41,7 +45,7 @@ def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Blo
 
 
 def write_tables(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
-    """Write only results.csv and summary.md."""
+    """Write only the tables and summary.md."""
     _write_tables(folder, Answers(info, blocks))
 
 
@@ -53,6 +57,8 @@ def print_summary(console: Console, info: RunInfo, blocks: Sequence[Block]) -> N
 def _write_tables(folder: Path, answers: Answers) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     export(answers.rows, folder / "results.csv")
+    if duels := duel_rows(answers.standings):
+        export(duels, folder / "versus.csv")
     (folder / "summary.md").write_text(summary(answers), encoding="utf-8")
 
 

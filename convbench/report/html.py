@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, seconds
-from convbench.report import views
+from convbench.report import closing, duels, views
 from convbench.report.answers import Answers
 from convbench.report.drawing import themed
 from convbench.report.figures import Chart
@@ -54,6 +54,14 @@ def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
         shapes=list(views.shape_lists(answers)),
         totals=list(views.total_lines(answers)),
         figures=figures,
+        closing_head=closing.HEAD,
+        closing_note=closing.NOTE,
+        standings=list(duels.standing_values(answers)),
+        duel_maps=list(duels.duel_maps(answers)),
+        duel_head=duels.DUEL_HEAD,
+        duels=list(duels.duel_values(answers)),
+        planning=list(views.planning_lines(answers)),
+        compilation=answers.compilation,
         columns=RESULT_COLUMNS,
         results=list(views.result_lines(answers)),
         agreement=list(views.agreement_lines(answers)),

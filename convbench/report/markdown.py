@@ -11,6 +11,7 @@ from convbench.analysis.quantities import plural, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.analysis.statistics import Estimate
 from convbench.report.answers import Answers
+from convbench.report.closing import HEAD, NOTE, closing_lines
 from convbench.result import AxisValue
 
 MOST_REASONS = 20
@@ -26,6 +27,8 @@ def summary(answers: Answers) -> str:
     for group, found in answers.totals:
         sums = [(one.algorithm or "the best of each", seconds(one.time.value), interval(one.time)) for one in found]
         parts += [f"### In all, {place(group.threads, group.device, ())}", table(("", "time", "95 %"), sums)]
+    if answers.standings:
+        parts += ["## Ours against theirs", f"{NOTE}.", table(HEAD, closing_lines(answers))]
     if answers.not_measured:
         parts += ["## Not measured", _not_measured(answers)]
     parts += ["## Measured with", _measured_with(answers)]
@@ -101,6 +104,7 @@ def _measured_with(answers: Answers) -> str:
         f"{info.started_utc}, {plural(len(info.cells), 'cell')}, {plural(len(info.algorithms), 'algorithm')}, "
         f"{plural(passes, 'pass', 'passes')}, seed {info.seed}; intervals are 95 %, over passes",
         effort.sentence(),
+        f"compiled: {answers.compilation.sentence()}" if answers.compilation else "",
         machine,
         versions,
         f"commit {info.git_commit}" if info.git_commit else "",

@@ -1,4 +1,4 @@
-"""The rows as CSV, Parquet or JSON, columns in `Row`'s order."""
+"""The rows as CSV, Parquet or JSON, columns in the record's order."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from typing import Final
 import pandas as pd
 
 from convbench.errors import ConvbenchError, choices
-from convbench.result import Row
+from convbench.result import DuelRow, Row
 
 FORMATS: Final = ("csv", "parquet", "json")
 
 _WHOLE: Final = ("samples", "workspace_bytes", "peak_rss_bytes", "passes")
 
 
-def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """One row a cell and contender; whole numbers stay whole where some are missing."""
-    table = pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=list(Row.model_fields))
-    return table.astype(dict.fromkeys(_WHOLE, "Int64"))
+def frame(rows: Sequence[Row | DuelRow], kind: type[Row | DuelRow]) -> pd.DataFrame:
+    """One line a row; whole numbers stay whole where some are missing."""
+    columns = list(kind.model_fields)
+    table = pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=columns)
+    return table.astype({name: "Int64" for name in _WHOLE if name in columns})
 
 
-def export(rows: Sequence[Row], path: Path | None = None, form: str = "csv") -> None:
+def export(rows: Sequence[Row] | Sequence[DuelRow], path: Path | None = None, form: str = "csv") -> None:
     """Write the rows to a file, or to standard output.
 
     Raises `ConvbenchError` for an unknown format, for Parquet without pyarrow, and for a file that cannot be written.
     """
     if form not in FORMATS:
         raise ConvbenchError(f"format '{form}' is unknown; valid: {choices(FORMATS)}")
-    content = _content(frame(rows), form)
+    content = _content(frame(rows, type(rows[0]) if rows else Row), form)
     if path is None:
         sys.stdout.buffer.write(content)
         return

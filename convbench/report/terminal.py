@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from convbench.analysis.crossovers import NotEnoughData
+from convbench.analysis.quantities import seconds
 from convbench.analysis.sentences import cell_name, finding, gaps, place, where, winner_sentence
 from convbench.report.answers import Answers
+from convbench.report.closing import HEAD, NOTE, closing_lines, closing_sentence
 from convbench.report.markdown import TIE, stretch_text
 
 MOST_FAILURES = 12
 
 
 def print_answers(console: Console, answers: Answers) -> None:
-    """Winners, crossovers, failures, and the share of time that went into samples."""
-    tables = console.is_terminal
-    for title, head, lines in (_winners(answers), _crossovers(answers), _failures(answers)):
+    """Winners, crossovers, failures, plan times, ours against theirs, and where the time went."""
+    for title, head, lines in (_winners(answers), _crossovers(answers), _failures(answers), _planning(answers)):
         if not lines:
             continue
-        if tables:
-            table = Table(*head, title=title, title_justify="left", header_style="bold", show_edge=False)
-            for line in lines:
-                table.add_row(*map(escape, line))
-            console.print(table, end="\n\n")
+        if console.is_terminal:
+            _table(console, title, head, lines)
         else:
             _plain(console, *(f"{title}: {': '.join(part for part in line if part)}" for line in lines))
-    if tables:
+    _sentences(console, answers)
+    _closing(console, answers)
+    _plain(console, f"time: {answers.effort.sentence()}")
+    if answers.compilation is not None:
+        _plain(console, f"compiled: {answers.compilation.sentence()}")
+
+
+def _sentences(console: Console, answers: Answers) -> None:
+    if console.is_terminal:
         for sentence in answers.sentences():
             console.print(f"• {sentence}", markup=False, highlight=False)
     else:
         _plain(console, *answers.sentences())
-    _plain(console, f"time: {answers.effort.sentence()}")
+
+
+def _closing(console: Console, answers: Answers) -> None:
+    lines = closing_lines(answers)
+    if lines and console.is_terminal:
+        console.print()
+        _table(console, f"ours against theirs\n{NOTE}", HEAD, lines)
+    elif lines:
+        _plain(console, *(f"ours against theirs: {closing_sentence(line)}" for line in lines))
+
+
+def _table(console: Console, title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    table = Table(*head, title=title, title_justify="left", header_style="bold", show_edge=False)
+    for line in lines:
+        table.add_row(*map(escape, line))
+    console.print(table, end="\n\n")
 
 
 def _plain(console: Console, *lines: str) -> None:
@@ -80,3 +103,12 @@ def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, .
     if len(lines) > MOST_FAILURES:
         lines = [*lines[:MOST_FAILURES], (f"… and {len(lines) - MOST_FAILURES} more", "", "", "")]
     return "failed", ("failed", "status", "cells", "why"), lines
+
+
+def _planning(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    lines: list[tuple[str, ...]] = []
+    for one in answers.planning:
+        text = f"{seconds(one.median_s)}, longest {seconds(one.longest_s)}"
+        text += f"; the first, compiling, {seconds(one.first_s)}" if one.first_s is not None else ""
+        lines.append((one.algorithm, text))
+    return "plan times", ("algorithm", "median over cells"), lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,18 +30,17 @@ class Value:
 
 @dataclass(frozen=True)
 class Square:
-    """A cell of the map of winners; `slot` is the winner's colour, `alone` whether it is no tie."""
+    """A cell of a map; `look` is its CSS classes: the winner's colour, and whether it is a tie."""
 
     text: str
-    slot: int | None
-    alone: bool
+    look: str
     detail: str
     hint: str
 
 
 @dataclass(frozen=True)
-class WinnerMap:
-    """Winners at one number of threads: a row a group, a column an axis value."""
+class CellMap:
+    """The cells of a sweep at one number of threads: a row a group, a column an axis value."""
 
     title: str
     axis: str
@@ -49,7 +48,12 @@ class WinnerMap:
     rows: tuple[tuple[str, tuple[Square | None, ...]], ...]
 
 
-def winner_maps(answers: Answers) -> Iterator[WinnerMap]:
+def winner_maps(answers: Answers) -> Iterator[CellMap]:
+    """Who is fastest."""
+    return cell_maps(answers, lambda cell: square(answers, cell))
+
+
+def cell_maps(answers: Answers, draw: Callable[[Cell], Square | None]) -> Iterator[CellMap]:
     """One map for each device and number of threads."""
     kinds: dict[tuple[str, int], list[Group]] = {}
     for group in answers.groups:
@@ -58,19 +62,21 @@ def winner_maps(answers: Answers) -> Iterator[WinnerMap]:
     for (device, threads), groups in kinds.items():
         axis = str(groups[0].axis)
         columns = sorted({cell.axes[axis] for group in groups for cell in group.cells}, key=float)
-        rows = tuple((_row_name(group), tuple(_squares(answers, group, columns))) for group in groups)
-        yield WinnerMap(place(threads, device, ()), axis, tuple(map(str, columns)), rows)
+        rows = tuple((_row_name(group), tuple(_squares(draw, group, columns))) for group in groups)
+        yield CellMap(place(threads, device, ()), axis, tuple(map(str, columns)), rows)
 
 
 def _row_name(group: Group) -> str:
     return ", ".join(f"{name} {value}" for name, value in group.fixed)
 
 
-def _squares(answers: Answers, group: Group, columns: Sequence[AxisValue]) -> Iterator[Square | None]:
+def _squares(
+    draw: Callable[[Cell], Square | None], group: Group, columns: Sequence[AxisValue]
+) -> Iterator[Square | None]:
     cells = {cell.axes[str(group.axis)]: cell for cell in group.cells}
     for column in columns:
         cell = cells.get(column)
-        yield square(answers, cell) if cell is not None else None
+        yield draw(cell) if cell is not None else None
 
 
 def square(answers: Answers, cell: Cell) -> Square:
@@ -78,11 +84,11 @@ def square(answers: Answers, cell: Cell) -> Square:
     best = answers.winners.get(cell.key)
     where = f"{cell_name(cell)}: "
     if best is None:
-        return Square("none", None, True, "nobody passed", f"{where}nobody passed")
-    slot = answers.info.algorithms.index(best.algorithm)
+        return Square("none", "", "nobody passed", f"{where}nobody passed")
+    look = f"a{answers.info.algorithms.index(best.algorithm)}" + " tie" * best.is_tie
     more = f" ≈ {plural(len(best.tied) - 1, 'other')}" if best.is_tie else ""
     margin = f"{factor(best.margin.value)}" if best.margin and not best.is_tie else more.strip()
-    return Square(best.algorithm, slot, not best.is_tie, margin or "alone", where + winner_sentence(best))
+    return Square(best.algorithm, look, margin or "alone", where + winner_sentence(best))
 
 
 def shape_lists(answers: Answers) -> Iterator[tuple[str, list[list[Value]]]]:
@@ -207,6 +213,19 @@ def agreement_lines(answers: Answers) -> Iterator[list[Value]]:
             Value(f"{worst.error:.2g} of {worst.bound:.2g} ({percent(error_share(worst))})", error_share(worst)),
             Value(f"{cell_name(contender.cell)}, {plural(contender.cell.threads, 'thread')}"),
             Value(compared if parts < len(checked) else "a sample of the outputs"),
+        ]
+
+
+def planning_lines(answers: Answers) -> Iterator[list[Value]]:
+    """A line an algorithm: its plan times, and what it had to compile."""
+    for one in answers.planning:
+        compiled = f"{plural(one.kernels, 'kernel')}, {seconds(one.compile_s)}" if one.kernels else "–"
+        yield [
+            Value(one.algorithm),
+            Value(seconds(one.median_s), one.median_s),
+            Value(seconds(one.longest_s), one.longest_s, one.longest_cell),
+            Value(seconds(one.first_s), one.first_s),
+            Value(compiled, one.compile_s),
         ]
 
 
