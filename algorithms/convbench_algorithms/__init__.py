@@ -1,5 +1,7 @@
 """The built-in contenders, as `module:Class`. To add one: its file here, and its line below."""
 
+from convbench_algorithms import compilation_cache
+
 BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.naive:Naive",
     "convbench_algorithms.direct:Direct",
@@ -19,3 +21,5 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.peers.scipy_signal:ScipyOverlapAdd",
     "convbench_algorithms.peers.scipy_ndimage:ScipyNdimage",
 )
+
+compilation_cache.install()

@@ -1,0 +1,69 @@
+"""Numba's cache on disk, told when it is stale: a kernel depends on all files that its own file imports.
+
+Numba takes a cached kernel for fresh as long as the file that defines it has not changed. But what it inlines,
+emitted kernels and constants included, comes from other files; a harness that is to notice what a commit did to a
+kernel's speed must never time yesterday's code. So here a kernel's stamp covers its file and, through their
+imports, all files of this package that it is made from. Where the cache lies remains Numba's choice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from numba import config as untyped_config
+from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
+
+config: Any = untyped_config
+PACKAGE: Final = Path(__file__).parent
+_IMPORT: Final = re.compile(rf"^\s*from {PACKAGE.name}\.([\w.]+) import ", re.MULTILINE)
+
+
+@cache
+def _digest_and_imports(path: Path) -> tuple[bytes, tuple[Path, ...]]:
+    source = path.read_bytes()
+    modules = _IMPORT.findall(source.decode())
+    return hashlib.sha256(source).digest(), tuple(
+        PACKAGE.joinpath(*module.split(".")).with_suffix(".py") for module in modules
+    )
+
+
+@cache
+def source_stamp(path: Path) -> bytes:
+    """A digest of `path` and of all files of this package that it imports, directly or not."""
+    found: dict[Path, bytes] = {}
+    waiting = [path]
+    while waiting:
+        file = waiting.pop()
+        if file not in found and file.is_file():
+            found[file], imports = _digest_and_imports(file)
+            waiting += imports
+    return hashlib.sha256(b"".join(found[file] for file in sorted(found))).digest()
+
+
+class KernelLocator:
+    """Wherever Numba would keep a kernel of this package, with the stamp of all that it is made from."""
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> Any:
+        """Numba's own locator, with another stamp; None for functions from elsewhere, which it then treats as ever."""
+        path = Path(file)
+        if not path.is_relative_to(PACKAGE):
+            return None
+        for kind in (UserProvidedCacheLocator, InTreeCacheLocator, UserWideCacheLocator):
+            locator: Any = kind.from_function(function, file)
+            if locator is not None:
+                locator.get_source_stamp = lambda: source_stamp(path)
+                return locator
+        return None
+
+
+def install() -> None:
+    """Make Numba ask `KernelLocator` first. Versions that know no such setting keep to their own rule."""
+    own = f"{KernelLocator.__module__}.{KernelLocator.__qualname__}"
+    usual = "UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator,IPythonCacheLocator,ZipCacheLocator"
+    if own not in (chosen := getattr(config, "CACHE_LOCATOR_CLASSES", "") or usual):
+        config.CACHE_LOCATOR_CLASSES = f"{own},{chosen}"
