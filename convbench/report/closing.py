@@ -45,11 +45,11 @@ def _cells(standing: Standing) -> str:
     if standing.slower:
         parts.append(f"theirs is faster in {standing.slower}")
     if standing.without_theirs:
-        parts.append(f"{len(standing.without_theirs)} without theirs")
+        parts.append(f"{plural(len(standing.without_theirs), 'cell')} without theirs")
     if standing.without_ours:
-        parts.append(f"{len(standing.without_ours)} without ours")
+        parts.append(f"{plural(len(standing.without_ours), 'cell')} without ours")
     if standing.without_both:
-        parts.append(f"{len(standing.without_both)} without either")
+        parts.append(f"{plural(len(standing.without_both), 'cell')} without either")
     return ", ".join(parts)
 
 

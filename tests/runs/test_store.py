@@ -1,0 +1,24 @@
+"""Runs that an older convbench left behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from convbench.report.folder import write_report
+from convbench.store import SCHEMA_VERSION, RunFolder
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+def test_a_run_of_version_1_reads_as_one_of_today(tmp_path: Path) -> None:
+    folder = GOLDEN / "run_v1"
+    assert json.loads((folder / "run.json").read_text())["schema_version"] == 1
+    run = RunFolder.open(folder)
+    assert run.info.schema_version == SCHEMA_VERSION
+    assert run.info.versus is None
+    assert {cell.ground for cell in run.info.cells} == {""}
+    assert {(block.status, block.compiled) for block in run.blocks} == {("passed", None)}
+    assert len(run.blocks) == 4
+    write_report(tmp_path, run.info, run.blocks)
+    assert "compiled:" not in (tmp_path / "summary.md").read_text()
