@@ -96,6 +96,19 @@ def _stream(e, x, y):
         e.store_past_caches(e.load(x, i), y, i)
 
 
+def _repeated_plain(x, y, last):
+    for i in range(len(y)):
+        y[i] = x[min(i, last)]
+
+
+@emitted(_repeated_plain)
+def _repeated(e, x, y, last):
+    with e.loop(y.shape[0], step=e.lanes) as i:
+        e.store(e.broadcast(x, last.minimum(i)), y, i)
+        for lane in range(1, e.lanes):
+            e.store_masked(e.first_lanes(e.integer(1)), e.broadcast(x, last.minimum(i + lane)), y, i + lane)
+
+
 def both(kernel):
     """The kernel emitted and plain, for calls from Python."""
     plain = kernel.plain
@@ -162,6 +175,15 @@ def test_branches(dtype, count):
         y = np.full(4, 7, dtype)
         function(x, y, count)
         np.testing.assert_array_equal(y, [-x[5] if count > 3 else -3, 7, 7, 7])
+
+
+@pytest.mark.parametrize("last", [0, 5, 100])
+def test_the_lesser_of_two(dtype, last):
+    x, y = np.arange(128, dtype=dtype), np.zeros(64, dtype)
+    for function in both(_repeated):
+        y[:] = -1
+        function(x, y, last)
+        np.testing.assert_array_equal(y, np.minimum(np.arange(64), last))
 
 
 def test_stores_past_the_caches(dtype):

@@ -174,6 +174,10 @@ class Int(Value):
         """A condition for `when`: relation is one of < <= > >= == !=."""
         return self.builder.icmp_signed(relation, self.ir, self._of(other))
 
+    def minimum(self, other: Int | int) -> Int:
+        """The lesser of the two."""
+        return Int(self.builder, self.builder.select(self.compare("<", other), self.ir, self._of(other)))
+
 
 class Vector(Value):
     """A vector of `lanes` floating-point numbers (or of any power of two of them, after `Emitter.shuffle`)."""
