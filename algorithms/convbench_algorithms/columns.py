@@ -15,6 +15,7 @@ from numba import njit, prange
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
 from convbench.spec import ConvSpec
+from convbench_algorithms.strided_copy import copy_strided
 from convbench_algorithms.taps import source_table, tap_offsets
 
 
@@ -36,15 +37,10 @@ class Columns:
             self.scatter(np.empty((0, 0), spec.dtype), nothing)
         else:
             self.gather(nothing, np.empty((0, 0), spec.dtype), 0)
-            self.gather_alone(nothing, np.empty((0, 0), spec.dtype), 0)
 
     def gather(self, x: Array, columns: Array, start: int) -> None:
         """Fill columns [C·R·S, L] with those of outputs start … start+L, from x [C,H,W]."""
         _gather(x, columns, start, self.rows, self.cols, self.inside, self.stride)
-
-    def gather_alone(self, x: Array, columns: Array, start: int) -> None:
-        """As `gather`, on the calling thread: for callers that are one of many."""
-        _gather_alone(x, columns, start, self.rows, self.cols, self.inside, self.stride)
 
     def scatter(self, columns: Array, x: Array) -> None:
         """Set x [C,H,W] to what columns [C·R·S, P·Q] add up to in each element: gather's transpose."""
@@ -60,9 +56,10 @@ def _gather(
 
 
 @njit(nogil=True, cache=True)
-def _gather_alone(
+def gather_alone(
     x: Array, columns: Array, start: int, rows: IndexMap, cols: IndexMap, inside: IndexMap, stride: int
 ) -> None:
+    """As `Columns.gather`, on the calling thread: for callers that are one of many."""
     for t in range(len(columns)):
         _gather_tap(x, columns[t], t, start, rows, cols, inside, stride)
 
@@ -92,15 +89,7 @@ def _gather_tap(
         for q in range(begin, first):
             column[at + q] = 0 if cols[q, s] == OUTSIDE else plane[row * W + cols[q, s]]
         if first < last:
-            # Unsigned, an index is known not to count from the end, and the loop becomes a copy.
-            target = np.uint64(at + first)
-            source = np.uint64(row * W + cols[first, s])
-            if stride == 1:
-                for i in range(np.uint64(last - first)):
-                    column[target + i] = plane[source + i]
-            else:
-                for i in range(np.uint64(last - first)):
-                    column[target + i] = plane[source + i * np.uint64(stride)]
+            copy_strided(plane[row * W + cols[first, s] :], column[at + first :], last - first, stride)
         for q in range(last, stop):
             column[at + q] = 0 if cols[q, s] == OUTSIDE else plane[row * W + cols[q, s]]
 

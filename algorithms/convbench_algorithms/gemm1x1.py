@@ -1,20 +1,16 @@
 """A 1×1 convolution is a matrix product: Y_g [K/G, P·Q] = W_g [K/G, C/G] · X_g [C/G, H·W].
 
-x is used where it lies; only a stride or padding makes a copy of the elements that are read.
+x is used where it lies. Only a stride, padding, or rows that would evict each other from the cache make a copy of the
+elements that are read, a panel at a time.
 """
 
 from __future__ import annotations
 
-import math
 from typing import final
 
-import numpy as np
-
 from convbench.algorithm import (
-    Array,
     ConvPlan,
     ErrorModel,
-    PreparedConv,
     Resources,
     Unsupported,
     summation_error,
@@ -22,12 +18,12 @@ from convbench.algorithm import (
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
-from convbench_algorithms.columns import Columns
+from convbench_algorithms.panels import PanelPlan, conflicts
 
 
 @final
 class Gemm1x1(ForwardAlgorithm):
-    """One BLAS product for each image and group."""
+    """One product for each image and group, with packed weights."""
 
     name = "gemm1x1"
     tags = frozenset({"cpu", "gemm"})
@@ -44,42 +40,5 @@ class Gemm1x1(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        return _ProductPlan(spec, resources)
-
-
-@final
-class _ProductPlan(ConvPlan):
-    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
-        self.groups = spec.groups
-        self.workspace_bytes = 0
-        self.columns: Columns | None = None
-        if spec.stride != (1, 1) or spec.padding != ((0, 0), (0, 0)):
-            # With one tap, the columns are the elements that are read, once each.
-            self.columns = Columns(spec)
-            shape = (spec.c // spec.groups, spec.p * spec.q)
-            self.workspace_bytes = resources.reserve(self.columns.nbytes + math.prod(shape) * spec.itemsize)
-            self.matrix = np.empty(shape, spec.dtype)
-
-    def prepare(self, w: Array) -> PreparedConv:
-        return _ProductConv(self, w.reshape(self.groups, len(w) // self.groups, -1).copy())
-
-
-@final
-class _ProductConv(PreparedConv):
-    def __init__(self, plan: _ProductPlan, w: Array) -> None:
-        self.plan = plan
-        self.w = w  # [G,K/G,C/G]
-
-    def execute(self, x: Array, y: Array) -> None:
-        N, C, H, W = x.shape
-        _, K, P, Q = y.shape
-        G = self.plan.groups
-        images = x.reshape(N, G, C // G, H, W)
-        outputs = y.reshape(N, G, K // G, P * Q)
-        for n, g in np.ndindex(N, G):
-            if self.plan.columns is None:
-                matrix = images[n, g].reshape(C // G, H * W)
-            else:
-                matrix = self.plan.matrix
-                self.plan.columns.gather(images[n, g], matrix, 0)
-            np.matmul(self.w[g], matrix, out=outputs[n, g])
+        plain = spec.stride == (1, 1) and spec.padding == ((0, 0), (0, 0))
+        return PanelPlan(spec, resources, in_place=plain and not conflicts(spec.h * spec.w * spec.itemsize))

@@ -53,9 +53,9 @@ def _wider_step(grid: Any) -> Any:
     return replace(grid, step=(rows + 1, cols) if grid.counts[0] > 1 else (rows, cols + 1))
 
 
-def _earlier(right: Function) -> Function:
-    """A panel's columns, from one output too early on."""
-    return lambda self, x, columns, start: right(self, x, columns, max(start - 1, 0))
+def _short_panels(jobs: Any) -> Any:
+    """Each panel without its last pixel."""
+    return jobs - np.array([0, 0, 0, 0, 1])
 
 
 def _short_take(grid: Any) -> Any:
@@ -99,7 +99,10 @@ PLANTED = [
     Planted("im2col", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
     Planted("im2col", "groups exchanged", "im2col:_filters", _result(lambda w: w[::-1]), "c4h9w8k4r3s2+groups=2"),
     Planted("im2col_tiled", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
-    Planted("im2col_tiled", "a panel off by one", "columns:Columns.gather_alone", _earlier, TILED, 4096),
+    Planted(
+        "im2col_tiled", "a pixel left out between panels", "blocking:Blocking.jobs", _result(_short_panels), TILED, 4096
+    ),
+    Planted("gemm1x1", "channels in the wrong order", "blocking:Blocking.packed", _result(lambda W: W[:, ::-1].copy())),
     Planted("gemm1x1", "output pixels moved", "columns:source_table", _rolled_rows(0)),
     Planted("separable", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
     Planted("low_rank", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),

@@ -1,0 +1,137 @@
+"""Products of packed weights and the columns of an image, a panel of pixels at a time.
+
+A panel is gathered by the thread that multiplies it, stays in its second-level cache, and is what the kernels read: no
+matrix of all columns, and nothing packed twice. Where the image itself is the matrix of columns, nothing is gathered.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, final
+
+import numpy as np
+from numba import njit, prange
+
+from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
+from convbench.boundary import IndexMap
+from convbench.spec import ConvSpec
+from convbench_algorithms.blocking import Jobs, best_blocking
+from convbench_algorithms.columns import Columns, gather_alone
+from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.product import multiply, sums_length
+
+KiB: Final = 2**10
+PANEL_BYTES: Final = 512 * KiB
+"""Half of the second-level cache of recent server cores; the rest is for the weights that stream past."""
+
+PAGE_BYTES: Final = 4096
+WORST_STEP_BYTES: Final = 1024
+"""Rows that lie a multiple of this apart fall on a few sets of the first-level cache, and evict each other."""
+
+
+@final
+class PanelPlan(ConvPlan):
+    """A convolution as products; `in_place` where each channel of x is a row of columns as it lies."""
+
+    def __init__(self, spec: ConvSpec, resources: Resources, *, in_place: bool) -> None:
+        self.groups = spec.groups
+        self.in_place = in_place
+        T, pixels, size = math.prod(spec.w_shape[1:]), spec.p * spec.q, spec.itemsize
+        panel_bytes = min(PANEL_BYTES, resources.tile_limit_bytes // resources.threads)
+        self.blocking = best_blocking(
+            spec.n * spec.groups,
+            spec.k // spec.groups,
+            T,
+            pixels,
+            resources.threads,
+            size,
+            panel_bytes // (T * size),
+            copies=not in_place,
+        )
+        edges = self.blocking.pixel_edges(pixels, size)
+        self.jobs = self.blocking.jobs(spec.n * spec.groups, edges, size)
+        # An odd number of vectors, so that the rows of a panel spread over all sets of the cache.
+        lanes = lanes_of(size)
+        pitch = 0 if in_place else (-(-int(max(np.diff(edges))) // lanes) | 1) * lanes
+        self.starts = np.arange(T, dtype=np.int64) * (pixels if in_place else pitch)
+        self.columns = Columns(spec)
+        elements = (T * pitch, sums_length(size))
+        self.workspace_bytes = resources.reserve(self.columns.nbytes + resources.threads * sum(elements) * size)
+        self.panels, self.sums = (np.zeros((resources.threads, count), spec.dtype) for count in elements)
+        nothing = np.empty((0, *spec.x_shape[1:]), spec.dtype), np.empty((0, *spec.y_shape[1:]), spec.dtype)
+        self.run(np.empty((self.groups, 0), spec.dtype), *nothing, self.jobs[:0])  # compiles
+
+    def run(self, W: Array, x: Array, y: Array, jobs: Jobs) -> None:
+        """Y = W ⋆ x for all of `jobs`; W [G,·] packed."""
+        N, C, H, width = x.shape
+        _, K, P, Q = y.shape
+        G, columns = self.groups, self.columns
+        images = x.reshape(N * G, C // G, H, width)
+        outputs = y.reshape(N * G, K // G, 1, P * Q)
+        tables = (columns.rows, columns.cols, columns.inside)
+        _multiply_panels(
+            W,
+            images,
+            outputs,
+            jobs,
+            self.blocking.wide,
+            self.starts,
+            self.in_place,
+            *tables,
+            columns.stride,
+            self.panels,
+            self.sums,
+        )
+
+    def prepare(self, w: Array) -> PreparedConv:
+        """See `ConvPlan`."""
+        return _PanelConv(self, self.blocking.packed(w.reshape(self.groups, len(w) // self.groups, -1)))
+
+
+@final
+class _PanelConv(PreparedConv):
+    def __init__(self, plan: PanelPlan, W: Array) -> None:
+        self.plan = plan
+        self.W = W
+
+    def execute(self, x: Array, y: Array) -> None:
+        self.plan.run(self.W, x, y, self.plan.jobs)
+
+
+def conflicts(step_bytes: int) -> bool:
+    """Whether rows `step_bytes` apart evict each other from the first-level cache."""
+    return math.gcd(step_bytes, PAGE_BYTES) >= WORST_STEP_BYTES
+
+
+@njit(parallel=True, nogil=True, cache=True)
+def _multiply_panels(
+    W: Array,
+    images: Array,
+    Y: Array,
+    jobs: Jobs,
+    wide: bool,
+    starts: IndexMap,
+    in_place: bool,
+    rows: IndexMap,
+    cols: IndexMap,
+    inside: IndexMap,
+    stride: int,
+    panels: Array,
+    sums: Array,
+) -> None:
+    """Y [N·G,K/G,1,P·Q] of images [N·G,C/G,H,W]; a panel and `sums` for each thread."""
+    threads = len(panels)
+    T = len(starts)
+    for thread in prange(threads):
+        panel = panels[thread]
+        for job in range(thread * len(jobs) // threads, (thread + 1) * len(jobs) // threads):
+            image, k, k_end, left, right = jobs[job]
+            weights = W[image % len(W), k * T :]
+            target = Y[image, k:k_end, :, left:right]
+            if in_place:
+                source = images[image].reshape(-1)[left:]
+                multiply(wide, weights, source, starts, 0, target, sums[thread])
+            else:
+                columns = panel.reshape(T, len(panel) // T)[:, : right - left]
+                gather_alone(images[image], columns, left, rows, cols, inside, stride)
+                multiply(wide, weights, panel, starts, 0, target, sums[thread])
