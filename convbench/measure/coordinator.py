@@ -18,13 +18,15 @@ from convbench.analysis.open_cells import still_open
 from convbench.machine import usable_cores
 from convbench.measure.bench import Bench, Limits
 from convbench.measure.case import Cases
-from convbench.measure.effort import Budget, Effort
+from convbench.measure.effort import Budget, Effort, predicted_call_s
 from convbench.measure.workers import Launch, Nursery, Worker, WorkerFailedError
 from convbench.result import Block, Cell, Status
 from convbench.spec import ConvSpec
 from convbench.store import RunFolder
 
 BUDGET_GRACE_S = 3.0
+FAR_BEHIND = 10.0
+"""Times slower than its quickest rival: not worth more than one sample, and a first call is not wrong by so much."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Coordinator:
         self.cores = usable_cores()
         self.budget = Budget(options.budget_s)
         self.limits = Limits(self._timeout_s, options.memory_limit_bytes)
-        self.calls: dict[tuple[str, int], list[tuple[int, float]]] = {}
+        self.calls: dict[tuple[str, int], list[tuple[ConvSpec, float]]] = {}
+        self.timed: set[tuple[str, str]] = set()
         self.useful_s = 0.0
         self.overhead_s = 0.0
         for block in folder.blocks:
@@ -158,7 +161,6 @@ class Coordinator:
     ) -> list[Block]:
         """Measure the contenders of one cell; `share_s` of the budget is for each."""
         order = random.Random(f"{self.folder.info.seed}/{pass_index}/{cell.key}")  # noqa: S311
-        effort = self.options.effort
         start = perf_counter()
         case = cases.get(cell.spec)
         self.useful_s += perf_counter() - start
@@ -177,10 +179,11 @@ class Coordinator:
             start = perf_counter()
             bench.judge(cases.output, case)
             self.useful_s += perf_counter() - start
-            if not self.options.verify_only:
-                bench.warm_up(effort, share_s / 4)
+        if not self.options.verify_only:
+            self._warm_up([bench for bench in benches if bench.status is Status.PASSED], share_s / 4)
+        for bench in benches:
             if not bench.alive:
-                workers.drop(name, cell.threads)
+                workers.drop(bench.algorithm, cell.threads)
         self._rounds(benches, order)
         for bench in benches:
             start, before_s = perf_counter(), bench.spent_s
@@ -192,6 +195,30 @@ class Coordinator:
         if not self.overhead_s:
             self.overhead_s = _loop_overhead_s(benches, self.limits)
         return blocks + [bench.block() for bench in benches if not self._cut_short(bench)]
+
+    def _warm_up(self, benches: Sequence[Bench], share_s: float) -> None:
+        """Warm up; whoever is far behind its rivals in two calls is only glanced at, unless a crossover needs it.
+
+        A rival's first call is rather too slow than too quick to measure by.
+        """
+        effort = self.options.effort
+        needed = {name for crossing in self.folder.info.crossings for name in (crossing.start, crossing.to)}
+        first_s = {bench.algorithm: bench.warmup_s[0] for bench in benches}
+        for bench in benches:
+            if self.budget.spent:
+                return
+            far_s = FAR_BEHIND * min(first_s[name] for name in self._rivals(bench.algorithm) if name in first_s)
+            far = bench.algorithm not in needed and first_s[bench.algorithm] > far_s
+            if far and bench.probe() > far_s:
+                bench.glance(effort)
+            else:
+                bench.warm_up(effort, share_s)
+
+    def _rivals(self, name: str) -> Sequence[str]:
+        """Those on the same side of the closing table, or everyone where there are no sides."""
+        info = self.folder.info
+        sides = (info.versus.ours, info.versus.theirs) if info.versus else ()
+        return next((side for side in sides if name in side), info.algorithms)
 
     def _rounds(self, benches: Sequence[Bench], order: random.Random) -> None:
         while open_benches := [bench for bench in benches if bench.wants_more]:
@@ -212,12 +239,9 @@ class Coordinator:
 
     def _too_long(self, name: str, cell: Cell) -> str:
         """Why a contender is not worth starting in a cell: the call that its smaller cells predict."""
-        flops = cell.spec.direct_flops
-        smaller = [known for known in self.calls.get((name, cell.threads), []) if known[0] <= flops]
-        if not smaller:
+        if (name, cell.key) in self.timed:
             return ""
-        known_flops, known_s = max(smaller)
-        predicted_s = known_s * flops / known_flops
+        predicted_s = predicted_call_s(cell.spec, self.calls.get((name, cell.threads), []))
         limit_s = self.budget.longest_call_s(self.options.timeout_s)
         if predicted_s <= limit_s:
             return ""
@@ -228,8 +252,11 @@ class Coordinator:
         if block.status is Status.PASSED and block.samples_s:
             spec_id, _, rest = block.cell.partition("@")
             threads = int(rest.partition("t")[0])
-            flops = ConvSpec.parse(spec_id).direct_flops
-            self.calls.setdefault((block.algorithm, threads), []).append((flops, min(block.samples_s)))
+            self.timed.add((block.algorithm, block.cell))
+            known = self.calls.setdefault((block.algorithm, threads), [])
+            known.append((ConvSpec.parse(spec_id), min(block.samples_s)))
+                (ConvSpec.parse(spec_id), min(block.samples_s))
+            )
 
 
 @final

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
+
+from convbench.spec import ConvSpec
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,19 @@ class Effort:
 
 QUICK = Effort(block_s=0.02, max_samples=5, warm_up_s=0.02)
 """For a first look (`--quick`), and for tests."""
+
+
+def predicted_call_s(spec: ConvSpec, known: Sequence[tuple[ConvSpec, float]]) -> float:
+    """What a call will take at least, to judge by a contender's cells with no more work; 0 without any.
+
+    Time is taken to grow with the direct work from the largest of them, and from the largest with the same
+    filter's extent: the lesser counts. Growing the image costs every algorithm in proportion, growing the
+    filter costs a transform next to nothing.
+    """
+    smaller = [(one.direct_flops, time_s, one) for one, time_s in known if one.direct_flops <= spec.direct_flops]
+    alike = [entry for entry in smaller if (entry[2].r, entry[2].s) == (spec.r, spec.s)]
+    largest = [max(entries, key=lambda entry: entry[0]) for entries in (smaller, alike) if entries]
+    return min((time_s * spec.direct_flops / flops for flops, time_s, _ in largest), default=0.0)
 
 
 class Budget:

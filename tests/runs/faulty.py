@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from abc import abstractmethod
 from typing import Any, ClassVar, final
 
@@ -181,6 +182,14 @@ class Exits(Shifted):
 
     def fault(self, x: Array, y: Array) -> None:
         os._exit(7)
+
+
+@final
+class Slow(Shifted):
+    name: ClassVar[str] = "slow"
+
+    def fault(self, x: Array, y: Array) -> None:
+        time.sleep(0.03)
 
 
 @final

@@ -142,6 +142,25 @@ def test_a_failing_contender_costs_its_cell_and_nothing_else(
             assert block.samples_s
 
 
+@pytest.mark.parametrize("crossing", [False, True])
+def test_whoever_is_far_behind_gets_one_sample_unless_a_crossover_needs_it(
+    cli: Cli, tiny: Path, tmp_path: Path, crossing: bool
+) -> None:
+    other = "slow" if crossing else "direct"
+    tiny.write_text(tiny.read_text().replace("to: direct}", f"to: {other}}}").replace("[3, 5, 7]", "[5, 7]"))
+    done = cli("run", tiny, "--quick", "--no-report", "--plugin", FAULTY, "--algorithms", "naive,direct,slow")
+    assert done.returncode == 0, done.stderr
+    first = [block for block in only_run(tmp_path / "runs").blocks if block.pass_index == 0]
+    slow = [block for block in first if block.algorithm == "slow"]
+    assert len(slow) == 4
+    assert all(len(block.samples_s) >= 2 for block in first if block.algorithm == "direct")
+    for block in slow:
+        assert block.status is Status.PASSED
+        assert block.samples_s[0] > 0.03
+        glanced = len(block.samples_s) == 1 and len(block.warmup_s) == 2
+        assert glanced is not crossing or block.warmup_s[0] >= 0.02  # longer calls are their own warm-up
+
+
 def test_unsupported_specs_keep_their_reason(cli: Cli, tmp_path: Path) -> None:
     spec = "n1c1h20w20k1r3s3+stride=2"
     done = cli("run", spec, "--plugin", FAULTY, "--algorithms", "direct,right", "--quick", "--no-report")
