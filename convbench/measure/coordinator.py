@@ -255,8 +255,6 @@ class Coordinator:
             self.timed.add((block.algorithm, block.cell))
             known = self.calls.setdefault((block.algorithm, threads), [])
             known.append((ConvSpec.parse(spec_id), min(block.samples_s)))
-                (ConvSpec.parse(spec_id), min(block.samples_s))
-            )
 
 
 @final
