@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +94,31 @@ class PreparedConv(ABC):
         Both are C-contiguous, of `spec.input_shape`, `spec.output_shape` and `spec.dtype`.
         Not re-entrant: it may use the plan's workspace.
         """
+
+
+class ForeignConv(PreparedConv):
+    """A library's convolution, which reads and returns arrays of its own, in layouts of its own.
+
+    Its users keep their arrays that way from one call to the next. So of the three steps only `compute` is
+    timed: it is all that they pay for. `accept` and `deliver` carry our arrays in and out.
+    """
+
+    @abstractmethod
+    def accept(self, x: Array) -> Any:
+        """x as the library holds it; may share memory with x."""
+
+    @abstractmethod
+    def compute(self, x: Any) -> Any:
+        """The convolution of what `accept` gave, in an array that the library returns; x is left alone."""
+
+    @abstractmethod
+    def deliver(self, result: Any, y: Array) -> None:
+        """Write what `compute` returned into y, every element."""
+
+    @final
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`, but that the library allocates."""
+        self.deliver(self.compute(self.accept(x)), y)
 
 
 class ConvPlan(ABC):

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import psutil
 
-LIBRARIES = ("numpy", "scipy", "numba", "llvmlite", "pyfftw", "threadpoolctl", "pandas", "matplotlib", "cupy", "torch")
+LIBRARIES = ("numpy", "scipy", "numba", "llvmlite", "pyfftw", "threadpoolctl", "pandas", "matplotlib", "cupy")
+PEERS = (
+    "torch",
+    "opencv-python",
+    "opencv-python-headless",
+    "onnxruntime",
+    "openvino",
+    "ncnn",
+    "scikit-image",
+    "diplib",
+)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -66,7 +76,7 @@ def fingerprint() -> str:
 def versions() -> dict[str, str]:
     """The installed version of each library that can move a timing."""
     found = {}
-    for name in ("convbench", *LIBRARIES):
+    for name in ("convbench", *LIBRARIES, *PEERS):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

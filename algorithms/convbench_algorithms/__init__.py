@@ -20,6 +20,15 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.peers.scipy_signal:ScipyFft",
     "convbench_algorithms.peers.scipy_signal:ScipyOverlapAdd",
     "convbench_algorithms.peers.scipy_ndimage:ScipyNdimage",
+    "convbench_algorithms.peers.scikit_image:ScikitImage",
+    "convbench_algorithms.peers.opencv:OpenCv",
+    "convbench_algorithms.peers.dip_lib:DipLib",
+    "convbench_algorithms.peers.dip_lib:DipLibRecursive",
+    "convbench_algorithms.peers.torch_conv2d:TorchConv2d",
+    "convbench_algorithms.peers.torch_fft:TorchFft",
+    "convbench_algorithms.peers.onnx_runtime:OnnxRuntime",
+    "convbench_algorithms.peers.open_vino:OpenVino",
+    "convbench_algorithms.peers.ncnn_net:Ncnn",
 )
 
 compilation_cache.install()

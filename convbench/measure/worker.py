@@ -6,22 +6,28 @@ Arrays travel as files, so that a wild write in here cannot reach the coordinato
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
+import platform
 import socket
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import numpy as np
 
-from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, PreparedConv, Resources, Unsupported
+from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ForeignConv, PreparedConv, Resources, Unsupported
 from convbench.measure.compilations import Compilations
 from convbench.result import Status
 from convbench.spec import ConvSpec
+
+M_TRIM_THRESHOLD: Final = -1  # glibc's malloc.h
+M_MMAP_MAX: Final = -4
 
 Reply = dict[str, Any]
 T = TypeVar("T")
@@ -67,6 +73,8 @@ class Contender:
     bound: Array
     x: Array
     y: Array
+    call: TimedCall
+    result: Any
 
     def __init__(self, algorithm: ConvAlgorithm) -> None:
         self.algorithm = algorithm
@@ -99,11 +107,17 @@ class Contender:
     def verify(self, input_path: str, output_path: str) -> Reply:
         """Execute once into a poisoned output, and leave that for the coordinator to judge."""
         assert self.prepared is not None
-        prepared, self.x = self.prepared, np.load(input_path)
+        self.x = np.load(input_path)
         before = self.x.tobytes() if self.x.nbytes <= 2**20 else None
         self.y = np.full(self.spec.output_shape, np.nan, self.spec.dtype)
-        _, execute_s = _timed(lambda: prepared.execute(self.x, self.y))
-        np.save(output_path, self.y)
+        if isinstance(self.prepared, ForeignConv):
+            _keep_freed_memory()
+            self.call = TimedCall(self.prepared.compute, (self.prepared.accept(self.x),))
+        else:
+            self.call = TimedCall(self.prepared.execute, (self.x, self.y))
+        execute_s = self._batch_s(1)
+        self._save_output(output_path)
+        self.result = None
         self.y.fill(np.nan)  # the timed calls have to write it anew
         model = self.algorithm.error_model(self.spec)
         return {
@@ -117,11 +131,10 @@ class Contender:
 
     def warm_up(self, limit_s: float) -> Reply:
         """Execute until two windows of three calls agree within 5 % (as pyperf accepts a warm-up), or `limit_s`."""
-        assert self.prepared is not None
         calls: list[float] = []
         spent = 0.0
         while spent < limit_s:
-            calls.append(_batch_s(self.prepared, self.x, self.y, 1))
+            calls.append(self._batch_s(1))
             spent += calls[-1]
             if len(calls) >= 6:
                 last, previous = np.median(calls[-3:]), np.median(calls[-6:-3])
@@ -131,44 +144,65 @@ class Contender:
 
     def sample(self, batch: int, rewarm: bool) -> Reply:
         """Time one batch, after one untimed call that brings the operands back into the caches."""
-        assert self.prepared is not None
         if rewarm:
-            self.prepared.execute(self.x, self.y)
-        return {"batch_s": _batch_s(self.prepared, self.x, self.y, batch)}
+            self._batch_s(1)
+        return {"batch_s": self._batch_s(batch)}
 
     def last(self, output_path: str) -> Reply:
         """Leave what the last timed call wrote for the coordinator to judge."""
-        np.save(output_path, self.y)
+        self._save_output(output_path)
         return {}
 
     def overhead(self, batches: int) -> Reply:
         """What the sampling loop itself costs: the median of batches of one call that does nothing."""
-        nothing = _Nothing()
         empty = np.empty(0)
-        return {"overhead_s": float(np.median([_batch_s(nothing, empty, empty, 1) for _ in range(batches)]))}
+        nothing = TimedCall(_Nothing().execute, (empty, empty))
+        return {"overhead_s": float(np.median([nothing.batch(1)[0] for _ in range(batches)]))}
 
     def close(self) -> Reply:
         """Drop the cell's arrays; the peak of resident memory since `plan`."""
         self.spec = ConvSpec(h=1, w=1, r=1, s=1)
-        self.bound_plan = None
+        self.result = None  # before the plan, from whose memory the library may have taken it
+        self.call = TimedCall(_Nothing().execute, ())
         self.prepared = None
+        self.bound_plan = None
         self.bound = self.x = self.y = np.empty(0)
         gc.collect()
         return {"peak_rss_bytes": _peak_bytes()}
+
+    def _batch_s(self, batch: int) -> float:
+        self.result = None
+        batch_s, self.result = self.call.batch(batch)
+        return batch_s
+
+    def _save_output(self, output_path: str) -> None:
+        """y, into which a library's own result is copied first."""
+        if isinstance(self.prepared, ForeignConv):
+            self.prepared.deliver(self.result, self.y)
+        np.save(output_path, self.y)
+
+
+@dataclass(frozen=True)
+class TimedCall:
+    """What is called between two looks at the clock, and nothing else."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def batch(self, calls: int) -> tuple[float, Any]:
+        """The seconds that `calls` calls take, and what the last of them returned; earlier results are let go."""
+        function, arguments = self.function, self.arguments
+        start = perf_counter_ns()
+        for _ in repeat(None, calls - 1):
+            function(*arguments)
+        result = function(*arguments)
+        return (perf_counter_ns() - start) * 1e-9, result
 
 
 @final
 class _Nothing(PreparedConv):
     def execute(self, x: Array, y: Array) -> None:
         pass
-
-
-def _batch_s(prepared: PreparedConv, x: Array, y: Array, batch: int) -> float:
-    execute = prepared.execute
-    start = perf_counter_ns()
-    for _ in repeat(None, batch):
-        execute(x, y)
-    return (perf_counter_ns() - start) * 1e-9
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
@@ -190,6 +224,18 @@ def _reset_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc hand out again what was freed, as the allocators do that libraries are served with.
+
+    By default it returns large arrays to the system, and a library that allocates its output would be timed
+    at faulting the same pages in anew in each call.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _resident_bytes() -> int:

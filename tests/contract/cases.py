@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from convbench.algorithm import ConvAlgorithm
@@ -83,6 +84,20 @@ WINOGRAD = (
     "c2h9w8k3r3s3+padding=1+direction=backward_data",
     "c2h6w7k2r3s3+padding=1+boundary=reflect",
 )
+LAYERS = (*GEOMETRY, "c16h13w17k32r3s3+padding=1", *STRIDED, *DILATED, *GROUPED, *FLIPPED)
+# Each channel by itself, to its own extent.
+PLANES = (
+    "h67w131r7s5+padding=3x2",
+    "n2c3h21w23k3r3s5+groups=3+padding=1x2",
+    "h67w61r13s11+padding=6x5",
+    "c2h9w8k2r5s5+groups=2+padding=2+flip=true",
+    "h6w7r5s3+padding=2x1+boundary=reflect",
+    "h6w7r5s3+padding=2x1+boundary=edge",
+)
+GAUSSIANS = tuple(
+    f"n2c3h40w41k3r13s13+groups=3+padding=6+filter=gaussian:2+boundary={boundary}"
+    for boundary in ("zero", "reflect", "edge", "wrap")
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,9 @@ class Cases:
     random: dict[str, Any] = field(default_factory=dict)
     faults: str = "n2c4h12w14k6r3s3+padding=1.0x2.1"
     """The spec on which planted faults must show: nothing in it is symmetric."""
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    any_filter: bool = True
+    """Whether it takes filters that sum over channels, in which every fault that is planted shows."""
 
 
 LOW_RANKS = st.sampled_from(("rank:1", "gaussian:0.8", "box", "sobel"))
@@ -100,6 +118,11 @@ THREE_MOSTLY = st.sampled_from((3, 3, 3, 1, 2, 4, 5))
 RESIZABLE = {"filter": st.sampled_from(("random", "box", "disk", "gaussian:0.8", "rank:2"))}  # of any r and s
 PLAIN_STEPS = {"stride": 1, "dilation": 1}
 FORWARD_OR_DATA = {"direction": st.sampled_from(("forward", "forward", "backward_data"))}
+
+FLOAT_LAYER = Cases(LAYERS, {"boundary": "zero", "direction": "forward", "dtype": "float32"}, dtypes=("float32",))
+ONE_PLANE = {"c": 1, "k": 1, "groups": 1, "padding": "same", "direction": "forward"} | PLAIN_STEPS
+DEPTHWISE = "n2c4h12w14k4r3s3+groups=4+padding=1"
+GAUSSIAN_RADIUS = {"r": 7, "s": 7, "h": st.integers(4, 30), "w": st.integers(4, 30), "filter": "gaussian:1"}
 
 CASES: dict[str, Cases] = {
     "naive": Cases(EVERY_DIRECTION),
@@ -144,11 +167,60 @@ CASES: dict[str, Cases] = {
         {"groups": 1, "padding": "same"} | PLAIN_STEPS | FORWARD_OR_DATA,
         faults="n2c4h12w14k6r3s3+padding=2.0x0.2",
     ),
+    "scikit_image": Cases(
+        (*GAUSSIANS, "h9w31r9s9+padding=4+filter=gaussian:1.5+boundary=symmetric"),
+        ONE_PLANE | GAUSSIAN_RADIUS,
+        faults=f"{DEPTHWISE}+filter=gaussian:0.8",
+        any_filter=False,
+    ),
+    "opencv": Cases(
+        (
+            *PLANES,
+            *(case for case in GAUSSIANS if not case.endswith("wrap")),
+            "h1w1r1s1",
+            "n2c3h7w9k3r3s2+groups=3+padding=0.2x1.0",
+            "c2h9w8k2r4s5+groups=2+padding=3.0x0.4+flip=true",
+            "h30w31r9s5+padding=4x2+filter=rank:1",
+            "h30w31r9s5+padding=4x2+filter=disk+boundary=symmetric",
+        ),
+        ONE_PLANE,
+        faults=DEPTHWISE,
+        any_filter=False,
+    ),
+    "diplib": Cases(
+        (*PLANES, *GAUSSIANS, "h9w31r7s9+padding=3x4+boundary=wrap"),
+        ONE_PLANE | RESIZABLE | {"r": st.sampled_from((3, 5)), "s": st.sampled_from((3, 5))},
+        faults=DEPTHWISE,
+        any_filter=False,
+    ),
+    "diplib_iir": Cases(
+        GAUSSIANS,
+        ONE_PLANE | GAUSSIAN_RADIUS,
+        faults="n2c4h12w14k4r7s7+groups=4+padding=3+filter=gaussian:1",
+        any_filter=False,
+    ),
+    "torch": Cases(
+        (*LAYERS, *(case for case in BOUNDARIES if not case.endswith("symmetric"))), {"direction": "forward"}
+    ),
+    "torch_fft": Cases(
+        (*GEOMETRY, *GROUPED, *FLIPPED, *(case for case in BOUNDARIES if not case.endswith("symmetric"))),
+        PLAIN_STEPS | {"direction": "forward"},
+    ),
+    "onnxruntime": FLOAT_LAYER,
+    "openvino": FLOAT_LAYER,
+    "ncnn": FLOAT_LAYER,
 }
 
 ALGORITHMS: dict[str, ConvAlgorithm] = {
     name: algorithm for name, algorithm in builtin().items() if algorithm.device == "cpu"
 }
+
+
+def case(name: str, *values: object, id: str | None = None) -> Any:
+    """A pytest parameter whose test is skipped, with the reason, where the algorithm's library is missing."""
+    unsupported = ALGORITHMS[name].supports(must_run(name)[0]) if name in CASES else None
+    missing = [unsupported.reason] if unsupported and "pip install" in unsupported.reason else []
+    return pytest.param(name, *values, id=id or name, marks=[pytest.mark.skip(reason=why) for why in missing])
 
 
 def must_run(name: str) -> tuple[ConvSpec, ...]:

@@ -1,0 +1,50 @@
+"""Libraries that may not be installed, and what those that compute layers leave out."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+
+from convbench.algorithm import Unsupported, unsupported_dtype
+from convbench.spec import ConvSpec
+
+
+@cache
+def missing(module: str, package: str, extra: str = "peers") -> Unsupported | None:
+    """The reason where `module` cannot be imported; looked up, not imported, as that may take seconds."""
+    if importlib.util.find_spec(module) is None:
+        return Unsupported(f"needs the {package} package: pip install 'convbench[{extra}]'")
+    return None
+
+
+def unless_forward(spec: ConvSpec) -> Unsupported | None:
+    """The reason where `spec` is of another direction than forward, or in half precision."""
+    if spec.direction != "forward":
+        return Unsupported("computes forward only")
+    return unsupported_dtype(spec)
+
+
+def unless_float_layer(spec: ConvSpec) -> Unsupported | None:
+    """The reason where `spec` is not what inference engines run: forward, float32, zeros around the image."""
+    if unsupported := unless_forward(spec):
+        return unsupported
+    if spec.dtype != "float32":
+        return Unsupported("computes in float32 only")
+    if spec.boundary != "zero" and spec.padding != ((0, 0), (0, 0)):
+        return Unsupported("pads with zeros only")
+    return None
+
+
+def unless_plane_by_plane(spec: ConvSpec) -> Unsupported | None:
+    """The reason where `spec` is not what image libraries filter: each channel by itself, to its own extent."""
+    if unsupported := unless_forward(spec):
+        return unsupported
+    if not spec.c == spec.k == spec.groups:
+        return Unsupported("filters each channel by itself: needs groups = c = k")
+    if spec.stride != (1, 1):
+        return Unsupported("needs a stride of 1")
+    if spec.dilation != (1, 1):
+        return Unsupported("needs a dilation of 1")
+    if (spec.p, spec.q) != (spec.h, spec.w):
+        return Unsupported("gives outputs of the image's extent: needs padding=same")
+    return None
