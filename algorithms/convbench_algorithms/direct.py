@@ -26,11 +26,13 @@ from convbench.algorithm import (
 from convbench.boundary import index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.direct_tiles import TilePlan
 from convbench_algorithms.folding import fold_into
 from convbench_algorithms.phases import PhaseImages
 from convbench_algorithms.shifted_sums import CHANNELS_AT_ONCE, dots_with_shifts, sum_of_shifts
 
 STRIP_BYTES = 8192  # partial sums of one strip: a sixth of a usual first-level cache, which x's rows share
+WORTH_COMPILING_FLOPS = 500_000  # below, microseconds are all that a kernel of the problem's own could save
 VECTOR = 16  # strips are whole vectors of the widest machine, so that only the last has a tail
 
 
@@ -67,7 +69,7 @@ class Direct(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        return _SumPlan(spec, resources)
+        return (TilePlan if spec.direct_flops >= WORTH_COMPILING_FLOPS else _SumPlan)(spec, resources)
 
 
 @final

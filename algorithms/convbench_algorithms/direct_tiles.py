@@ -1,0 +1,220 @@
+"""Direct convolution tile by tile: each thread copies what a tile of outputs reads, then runs along its rows.
+
+The copy (`padded_tiles`) stays in the second-level cache while all output channels of its group are computed from it
+by the micro-kernel (`direct_strip`). Strides, padding and flips end here: the kernel gets offsets.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, final
+
+import numpy as np
+from numba import njit, prange
+
+from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
+from convbench.boundary import IndexMap, index_maps
+from convbench.spec import ConvSpec
+from convbench_algorithms.direct_strip import strip_of_sums
+from convbench_algorithms.emitter import REGISTERS, lanes_of
+from convbench_algorithms.padded_tiles import fill_edges, fill_middle
+
+TILE_BYTES: Final = 2**18
+"""Of one thread's tile: a quarter of a usual second-level cache."""
+TILE_COLUMNS: Final = 512
+UNROLLED_TAPS: Final = 32
+"""More rows of the filter than these are taken in groups, lest the kernel outgrow the instruction cache."""
+PAST_CACHES_BYTES: Final = 2**24
+"""An output of this size would only push x out of the last-level cache."""
+FLAGS: Final = {"contract", "reassoc", "nsz", "arcp"}
+
+
+@final
+@dataclass(frozen=True)
+class Block:
+    """What the kernel is compiled for: the sums in registers, and the rows of the filter in one step."""
+
+    channels: int
+    rows: int
+    vectors: int
+    taps: int
+
+    @staticmethod
+    def of(spec: ConvSpec) -> Block:
+        """Three quarters of the registers hold sums: the fewest columns of the filter's R·S loads an output."""
+        K = spec.k // spec.groups
+        channels = K if K <= 4 else min((4, 3, 2), key=lambda size: -(-K // size) * size)
+        sums = (REGISTERS or 16) * 3 // 4
+        rows = max(sums // (3 * channels), 1)
+        vectors = max(min(sums // (channels * rows), spec.q // lanes_of(spec.itemsize)), 1)
+        rows = -(-spec.p // -(-spec.p // rows))  # as few bands, but of equal heights
+        taps = max(size for size in range(1, min(spec.r, UNROLLED_TAPS) + 1) if spec.r % size == 0)
+        return Block(channels, rows, vectors, taps)
+
+
+@final
+class TilePlan(ConvPlan):
+    """Tiles of `tile_rows` × `tile_columns` outputs, and one tile of padded x [C/groups,rows,v,pitch] a thread."""
+
+    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        self.spec = spec
+        self.block = Block.of(spec)
+        lanes = lanes_of(spec.itemsize)
+        v, (dilation, column_dilation) = spec.stride[1], spec.dilation
+        limit = min(TILE_BYTES, resources.tile_limit_bytes // resources.threads)
+        columns = spec.q if spec.q <= 3 * TILE_COLUMNS // 2 else TILE_COLUMNS
+        self.reach = (spec.s - 1) * column_dilation // v
+        widest = columns + lanes * (columns < spec.q)
+        # An odd number of vectors: rows that all begin at the same place of a cache's period would evict each other.
+        pitch = (-(-(widest + self.reach) // lanes) + 2 | 1) * lanes
+        row_bytes = spec.c // spec.groups * v * pitch * spec.itemsize
+        rows = max((limit // row_bytes - spec.filter_extent[0]) // spec.stride[0] + 1, self.block.rows)
+        self.column_tiles = -(-spec.q // columns)
+        enough = -(-resources.threads // (spec.n * spec.groups * self.column_tiles))
+        self.row_tiles = min(max(-(-spec.p // rows), enough), spec.p // self.block.rows)
+        self.columns = columns
+        rows = -(-spec.p // self.row_tiles)
+        rows_in = (rows - 1) * spec.stride[0] + spec.filter_extent[0]
+        shape = (resources.threads, spec.c // spec.groups, rows_in, v, pitch)
+        self.workspace_bytes = resources.reserve(math.prod(shape) * spec.itemsize + 64 * resources.threads)
+        self.tiles = _aligned(shape, spec.dtype)
+        self.maps = index_maps(spec)
+        self.offsets = self._offsets(rows_in, pitch)
+        self.past_caches = math.prod(spec.y_shape) * spec.itemsize >= PAST_CACHES_BYTES and spec.q % lanes == 0
+        K = spec.k // spec.groups
+        self.first_channels = np.minimum(
+            np.arange(-(-K // self.block.channels)) * self.block.channels, K - self.block.channels
+        )
+        units = spec.n * spec.groups * self.column_tiles * self.row_tiles
+        self.chunks = min(-(-resources.threads // units), len(self.first_channels))
+        self.kernel = tiles_kernel(
+            self.block.channels, self.block.rows, self.block.vectors, self.block.taps, spec.stride[0], dilation, v
+        )
+        nothing = _TileConv(self, np.zeros(spec.w_shape, spec.dtype))
+        nothing.run(
+            np.empty((0, *spec.x_shape[1:]), spec.dtype), np.empty((0, *spec.y_shape[1:]), spec.dtype)
+        )  # compiles
+
+    def _offsets(self, rows_in: int, pitch: int) -> IndexMap:
+        """Of each step [C/groups·R/taps·S], in elements of a tile."""
+        spec = self.spec
+        v, (dilation, column_dilation) = spec.stride[1], spec.dilation
+        c = np.arange(spec.c // spec.groups) * (rows_in * v * pitch)
+        r = np.arange(0, spec.r, self.block.taps) * (dilation * v * pitch)
+        o = np.arange(spec.s) * column_dilation
+        s = o % v * pitch + o // v
+        offsets: IndexMap = (c[:, None, None] + r[:, None] + s).ravel()
+        return offsets
+
+    def prepare(self, w: Array) -> PreparedConv:
+        """See `ConvPlan`."""
+        return _TileConv(self, w[..., ::-1, ::-1] if self.spec.flip else w)
+
+
+def _aligned(shape: tuple[int, ...], dtype: str) -> Array:
+    """Zeros that start at a multiple of 64 bytes."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    zeros: Array = raw[start : start + size].view(dtype).reshape(shape)
+    return zeros
+
+
+@final
+class _TileConv(PreparedConv):
+    def __init__(self, plan: TilePlan, w: Array) -> None:
+        self.plan = plan
+        spec, block = plan.spec, plan.block
+        grouped = w.reshape(spec.groups, spec.k // spec.groups, -1, spec.r // block.taps, block.taps, spec.s)
+        chosen = plan.first_channels[:, None] + np.arange(block.channels)
+        # [G,blocks,channels,C/G,R/taps,taps,S] as [G,blocks,C/G·R/taps·S,taps,channels]
+        steps = grouped[:, chosen].transpose(0, 1, 3, 4, 6, 5, 2)
+        shape = (spec.groups, len(chosen), len(plan.offsets), block.taps, block.channels)
+        self.w = np.ascontiguousarray(steps).reshape(shape)
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`."""
+        self.run(x, y)
+
+    def run(self, x: Array, y: Array) -> None:
+        """`execute`, on any number of images."""
+        plan = self.plan
+        spec = plan.spec
+        plan.kernel(
+            x, self.w, plan.first_channels, plan.offsets, *plan.maps, spec.padding[1][0], plan.tiles, y,
+            plan.row_tiles, plan.column_tiles, plan.columns, plan.chunks, plan.reach, spec.filter_extent[0], plan.past_caches,
+        )  # fmt: skip
+
+
+@cache
+def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int, dilation: int, phases: int) -> Any:
+    """The compiled kernel of one block, vertical stride and vertical dilation."""
+
+    @njit(parallel=True, nogil=True, cache=True, fastmath=FLAGS)
+    def kernel(
+        x: Array,
+        w: Array,
+        first_channels: IndexMap,
+        offsets: IndexMap,
+        row_map: IndexMap,
+        col_map: IndexMap,
+        left: int,
+        tiles: Array,
+        y: Array,
+        row_tiles: int,
+        column_tiles: int,
+        tile_columns: int,
+        chunks: int,
+        reach: int,
+        extent: int,
+        past_caches: bool,
+    ) -> None:
+        """Y [N,K,P,Q]; w [G,blocks,T,taps,channels], whose first channels in a group are `first_channels`."""
+        N, K, P, Q = y.shape
+        G, blocks = w.shape[:2]
+        W = x.shape[3]
+        threads, C, _, v, pitch = tiles.shape
+        row_step = v * pitch
+        lanes = lanes_of(y.itemsize)
+        # Where y is written past the caches, tiles begin where its vectors are aligned; but not the first.
+        shift = y.ctypes.data // y.itemsize % lanes if past_caches else 0
+        units = N * G * row_tiles * column_tiles * chunks
+        for thread in prange(threads):
+            tile = tiles[thread]
+            flat = tile.reshape(-1)
+            for unit in range(units * thread // threads, units * (thread + 1) // threads):
+                chunk = unit % chunks
+                i = unit // chunks % column_tiles
+                j = unit // (chunks * column_tiles) % row_tiles
+                g = unit // (chunks * column_tiles * row_tiles) % G
+                n = unit // (chunks * column_tiles * row_tiles * G)
+                p0, p1 = P * j // row_tiles, P * (j + 1) // row_tiles
+                q0 = max(i * tile_columns - shift, 0)
+                q1 = min((i + 1) * tile_columns - shift, Q) if i + 1 < column_tiles else Q
+                first_row, tile_rows = p0 * stride, (p1 - p0 - 1) * stride + extent
+                width = q1 - q0 + reach
+                # Groups of v columns that lie inside x need no map: left ≤ (q0 + j)·v and (q0 + j + 1)·v ≤ left + W.
+                start = min(max((left + v - 1) // v - q0, 0), width)
+                stop = max(min((left + W) // v - q0, width), start)
+                first_x = (q0 + start) * v - left
+                margin = -start % lanes  # the middle begins where the tile's vectors do
+                for c in range(C):
+                    at = g * C + c
+                    fill_edges(x, n, at, row_map, first_row, tile_rows, col_map, q0 * v, tile, c, margin, 0, start)
+                    fill_edges(x, n, at, row_map, first_row, tile_rows, col_map, q0 * v, tile, c, margin, stop, width)
+                    fill_middle(
+                        x, n, at, row_map, first_row, tile_rows, first_x, tile, c, margin + start, stop - start, phases
+                    )
+                for block in range(blocks * chunk // chunks, blocks * (chunk + 1) // chunks):
+                    k = g * (K // G) + first_channels[block]
+                    for band in range(p0, p1, rows):
+                        p = min(band, p1 - rows)
+                        strip_of_sums(
+                            flat, (p - p0) * stride * row_step + margin, row_step, offsets, w, g, block,
+                            y, n, k, p, q0, q1 - q0, past_caches and (i > 0 or shift == 0),
+                            channels, rows, vectors, taps, stride, dilation,
+                        )  # fmt: skip
+
+    return kernel
