@@ -45,6 +45,14 @@ def _block_sum(e, x, y, rows):
     e.store(total.get(), y)
 
 
+@emitted(_block_sum_plain)
+def _block_sum_round_by_round(e, x, y, rows):
+    total = e.variable(e.constant(0.0))
+    with e.loop(rows, unroll=False) as r:
+        total.set(total.get() + e.load(x.at(r)))
+    e.store(total.get(), y)
+
+
 def _transpose_plain(x, y):
     for i in range(len(x)):
         for j in range(len(x)):
@@ -138,10 +146,11 @@ def test_tails_are_masked(dtype, count):
         np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("kernel", [_block_sum, _block_sum_round_by_round])
 @pytest.mark.parametrize("rows", [1, 5])
-def test_a_loop_carries_variables(dtype, rows):
+def test_a_loop_carries_variables(dtype, rows, kernel):
     x = np.arange(8 * 40, dtype=dtype).reshape(8, 40)[:, 3:]  # rows that are not contiguous, nor aligned
-    for function in both(_block_sum):
+    for function in both(kernel):
         y = np.zeros(lanes_of(x.itemsize), dtype)
         function(x, y, rows)
         np.testing.assert_array_equal(y, x[:rows, : len(y)].sum(0))
@@ -175,6 +184,17 @@ def test_branches(dtype, count):
         y = np.full(4, 7, dtype)
         function(x, y, count)
         np.testing.assert_array_equal(y, [-x[5] if count > 3 else -3, 7, 7, 7])
+
+
+@pytest.mark.skipif(not emitter.VECTOR_BYTES, reason="what runs here is plain code, which LLVM unrolls as it likes")
+def test_a_loop_is_left_as_it_is_on_demand():
+    def additions(kernel):
+        function = njit(lambda *arguments: kernel(*arguments))
+        function(np.zeros((4, 64)), np.zeros(64), 4)
+        (assembly,) = function.inspect_asm().values()
+        return assembly.count("addp") + assembly.count("fadd")
+
+    assert additions(_block_sum_round_by_round) < additions(_block_sum)
 
 
 @pytest.mark.parametrize("last", [0, 5, 100])

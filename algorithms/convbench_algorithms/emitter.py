@@ -391,8 +391,11 @@ class Emitter:
     # --- control ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def loop(self, stop: Int | int, start: Int | int = 0, step: int = 1) -> Iterator[Int]:
-        """A loop of the machine over start, start + step, … below `stop`, which may be empty; gives the index."""
+    def loop(self, stop: Int | int, start: Int | int = 0, step: int = 1, *, unroll: bool = True) -> Iterator[Int]:
+        """A loop of the machine over start, start + step, … below `stop`, which may be empty; gives the index.
+
+        LLVM may run several rounds as one, unless `unroll` is false: where a round fills the registers, it would spill.
+        """
         builder = self.builder
         first, last = (value.ir if isinstance(value, Int) else I64(value) for value in (start, stop))
         before = builder.block
@@ -404,8 +407,16 @@ class Emitter:
         yield Int(builder, index)
         following = builder.add(index, I64(step), flags=["nsw"])
         index.add_incoming(following, builder.block)
-        builder.cbranch(builder.icmp_signed("<", following, last), body, after)
+        again = builder.cbranch(builder.icmp_signed("<", following, last), body, after)
+        if not unroll:
+            again.set_metadata("llvm.loop", self._not_unrolled())
         builder.position_at_end(after)
+
+    def _not_unrolled(self) -> Any:
+        module = self.builder.module
+        loop = module.add_metadata([I64(len(module.metadata)), module.add_metadata(["llvm.loop.unroll.disable"])])
+        loop.operands = (loop, *loop.operands[1:])  # a loop's metadata begin with themselves
+        return loop
 
     @contextmanager
     def when(self, condition: Any) -> Iterator[None]:
