@@ -12,6 +12,7 @@ from convbench.report.duels import DUEL_HEAD, duel_maps, duel_values
 from convbench.report.folder import write_tables
 from convbench.report.markdown import summary
 from convbench.result import Target, Versus
+from report.test_report import Reader
 
 TIMES = {"direct": lambda cell: 1e-4 * cell.spec.r, "fft": lambda cell: 9e-4, "cv": lambda cell: 4e-4}
 CELLS = [cell.model_copy(update={"ground": "filters <b>"}) for cell in kernel_cells([1, 3, 9])]
@@ -56,6 +57,8 @@ def test_summary_and_page_have_it_escaped(answers, tmp_path):
     assert "filters &lt;b&gt;" in page
     assert "filters <b>" not in page
     assert "Planning and the first call" in page
+    assert Reader(page).wrong == []
+    assert Reader(page).open == []
 
 
 def test_a_sweep_gets_a_map_whose_looks_say_who_is_ahead(answers):
