@@ -8,16 +8,19 @@ from convbench.algorithm import ConvPlan, ErrorModel, Resources, Unsupported
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.fft_error import fft_error
-from convbench_algorithms.fft_tiles import cheapest_grid, needed_extent, saving_grid, whole_extent
-from convbench_algorithms.tiled_fft import TiledFftPlan, unsupported_by_fft
+from convbench_algorithms.fft_tiles import needed_extent, whole_extent
+from convbench_algorithms.paired_tiles import PairedTilesPlan
+from convbench_algorithms.tile_choice import pair_grid
+from convbench_algorithms.tiled_fft import unsupported_by_fft
 
 
 @final
 class FftOverlapSave(ForwardAlgorithm):
     """Tiles of [M,N] inputs give [M−R+1,N−S+1] outputs each, written straight into y.
 
-    Stockham, "High-speed convolution and correlation" (AFIPS 1966). The workspace depends on the tile,
-    not on the image. All positions are computed; a stride keeps every u-th and v-th.
+    Stockham, "High-speed convolution and correlation" (AFIPS 1966). The FFT is our own (`planar_fft`), of two tiles at
+    a time, in a core's cache. The workspace depends on the tile, not on the image. All positions are
+    computed; a stride keeps every u-th and v-th.
     """
 
     name = "fft_overlap_save"
@@ -34,4 +37,4 @@ class FftOverlapSave(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        return TiledFftPlan(spec, resources, cheapest_grid(spec, resources, needed_extent(spec), saving_grid))
+        return PairedTilesPlan(spec, resources, pair_grid(spec, resources))

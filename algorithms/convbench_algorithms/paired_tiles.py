@@ -1,0 +1,176 @@
+"""Overlap-save by in-cache FFTs of pairs of tiles: a spec bound to a grid of tiles.
+
+One input channel a filter (a single channel, or depthwise): each pair goes in one breath from x through the product
+of spectra to y, and never leaves its core's cache. Several: pairs are analysed, all channels of them, summed at
+each frequency, and synthesised, a batch of pairs at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+import numpy as np
+import numpy.typing as npt
+
+from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
+from convbench.boundary import OUTSIDE
+from convbench.spec import ConvSpec, Pair
+from convbench_algorithms.calls import address_of
+from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, SYNTHESISE
+from convbench_algorithms.fft_tiles import TileGrid, is_depthwise
+from convbench_algorithms.planar_fft import LINE_BYTES, pitch, transform
+from convbench_algorithms.spectral_sums import channel_sums
+from convbench_algorithms.tile_copies import PaddedInput, extents, padded_input
+from convbench_algorithms.tile_pairs import NO_TILE, TilePairs, share_out, take_share
+
+MOST_PAIRS: Final = 16
+"""In a batch: as often is a filter's spectrum used that has been loaded once."""
+
+
+@final
+class PairedTilesPlan(ConvPlan):
+    """A spec bound to a grid of tiles, whose extents `planar_fft` can transform."""
+
+    def __init__(self, spec: ConvSpec, resources: Resources, grid: TileGrid) -> None:
+        self.spec = spec
+        self.grid = grid
+        self.threads = resources.threads
+        self.pairs = tile_pairs(grid, spec.n)
+        self.padded = padded_input(spec, grid.reach)
+        self.transform = transform(grid.extent, spec.dtype)
+        self.fused = is_depthwise(spec)
+        self.one_bytes = one = tile_bytes(grid.extent, spec.itemsize)
+        filters = spec.k * (spec.c // spec.groups) * one
+        self.batch = 0 if self.fused else pairs_in_batch(spec, resources, one, len(self.pairs))
+        tiles = self.threads if self.fused else self.batch * (spec.c + spec.k)
+        self.workspace_bytes = resources.reserve(filters + tiles * one)
+        self.tiles = empty_tiles(tiles, one, spec.dtype)
+        self.settled = *map(extents, (grid.extent, grid.keep, spec.stride)), *self.transform[0], *self.transform[1]
+        # Compiled by calls that find nothing to do.
+        nothing = np.zeros((1, 1, 1, 1), spec.dtype)
+        work: tuple[Any, ...] = (
+            ANALYSE,
+            self.pairs[:0],
+            self.tiles,
+            nothing,
+            *self.padded,
+            self.tiles,
+            nothing,
+            *self.settled,
+        )
+        self.address = address_of(take_share, 0, self.threads, *work)
+        share_out(self.address, self.threads, *work)
+        if not self.fused:
+            no_filters = np.zeros((0, 1, 1, 2, lanes_of(spec.itemsize)), spec.dtype)
+            channel_sums(self.threads, 0, 1, self.tiles, no_filters, self.tiles)
+
+    def run(
+        self, step: int, pairs: TilePairs, tiles: Array, x: Array, padded: PaddedInput, filters: Array, y: Array
+    ) -> None:
+        """`take_share` in all threads."""
+        share_out(self.address, self.threads, step, pairs, tiles, x, *padded, filters, y, *self.settled)
+
+    def prepare(self, w: Array) -> PreparedConv:
+        """See `ConvPlan`."""
+        spectra = self.filter_spectra(w)
+        return FusedPairs(self, spectra) if self.fused else SummedPairs(self, spectra)
+
+    def filter_spectra(self, w: Array) -> Array:
+        """The spectra of w [K,C/groups,R,S], conjugate since this is correlation, over the M·N of the transforms."""
+        M, N = self.grid.extent
+        half = M * pitch(N, w.itemsize)
+        taps, lanes = np.ascontiguousarray(w).reshape(1, -1, *w.shape[2:]), lanes_of(w.itemsize)
+        planes = taps.shape[1]
+        if self.fused:
+            spectra = empty_tiles(planes, self.one_bytes, w.dtype)
+            self._analyse_filters(taps, spectra)
+            return spectra
+        ordered = np.empty((half // lanes, *w.shape[:2], 2, lanes), w.dtype)
+        by_plane = ordered.reshape(half // lanes, planes, 2, lanes)
+        for first in range(0, planes, len(self.tiles)):
+            some = taps[:, first : first + len(self.tiles)]
+            self._analyse_filters(some, self.tiles)
+            spectra = self.tiles[: some.shape[1], : 2 * half].reshape(-1, 2, half // lanes, lanes)
+            by_plane[:, first : first + len(self.tiles)] = spectra.transpose(2, 0, 1, 3)
+        return ordered
+
+    def _analyse_filters(self, taps: Array, tiles: Array) -> None:
+        """Set tiles to the spectra of taps [1,planes,R,S]."""
+        M, N = self.grid.extent
+        half = M * pitch(N, taps.itemsize)
+        alone = np.array([[[0, 0, 0], [NO_TILE, 0, 0]]])
+        self.run(ANALYSE, alone, tiles, taps, self.filter_maps(), tiles, taps)
+        tiles[:, :half] /= M * N
+        tiles[:, half:] /= -M * N
+
+    def filter_maps(self) -> PaddedInput:
+        """Filters as padded images: where in a tile which tap stands, between the zeros of a dilation."""
+        spec, maps = self.spec, []
+        for axis, taps in enumerate((spec.r, spec.s)):
+            index = np.full(self.grid.extent[axis], OUTSIDE, np.int64)
+            order = np.arange(taps)[::-1] if spec.flip else np.arange(taps)
+            index[: spec.filter_extent[axis] : spec.dilation[axis]] = order
+            maps.append(index)
+        return PaddedInput(maps[0], maps[1], extents((0, 0)))
+
+
+@final
+class FusedPairs(PreparedConv):
+    """A plan with the spectra of its filters, one for each channel, as tiles."""
+
+    def __init__(self, plan: PairedTilesPlan, filters: Array) -> None:
+        self.plan = plan
+        self.filters = filters
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`."""
+        plan = self.plan
+        plan.run(CONVOLVE, plan.pairs, plan.tiles, x, plan.padded, self.filters, y)
+
+
+@final
+class SummedPairs(PreparedConv):
+    """A plan with the spectra of its filters [F/lanes,K,C/groups,2,lanes]: in the order of the sums over channels."""
+
+    def __init__(self, plan: PairedTilesPlan, filters: Array) -> None:
+        self.plan = plan
+        self.filters = filters
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`."""
+        plan = self.plan
+        C = x.shape[1]
+        spectra, sums = plan.tiles[: plan.batch * C], plan.tiles[plan.batch * C :]
+        for first in range(0, len(plan.pairs), plan.batch):
+            pairs = plan.pairs[first : first + plan.batch]
+            plan.run(ANALYSE, pairs, spectra, x, plan.padded, sums, y)
+            channel_sums(plan.threads, len(pairs), C, spectra, self.filters, sums)
+            plan.run(SYNTHESISE, pairs, sums, x, plan.padded, spectra, y)
+
+
+def pairs_in_batch(spec: ConvSpec, resources: Resources, one_bytes: int, pairs: int) -> int:
+    """As many as the limit allows beside the filters, up to `MOST_PAIRS`, evenly filled."""
+    channels = spec.c + spec.k
+    budget = resources.tile_limit_bytes - spec.k * (spec.c // spec.groups) * one_bytes
+    most = min(max(budget // (channels * one_bytes), 1), MOST_PAIRS, pairs)
+    return -(-pairs // -(-pairs // most))
+
+
+def tile_pairs(grid: TileGrid, images: int) -> TilePairs:
+    """The tiles of all images, two and two."""
+    origins = np.full((2 * -(-images * grid.counts[0] * grid.counts[1] // 2), 3), NO_TILE, np.int64)
+    origins[: images * grid.counts[0] * grid.counts[1]] = np.concatenate(grid.phases(images, 1)[0])
+    return origins.reshape(-1, 2, 3)
+
+
+def tile_bytes(extent: Pair, itemsize: int) -> int:
+    """Of a tile [2,M,pitch], and the line after it."""
+    return 2 * extent[0] * pitch(extent[1], itemsize) * itemsize + LINE_BYTES
+
+
+def empty_tiles(count: int, one_bytes: int, dtype: npt.DTypeLike) -> Array:
+    """Rows [count,…] for tiles of `tile_bytes` each, which begin with cache lines."""
+    memory = np.zeros(count * one_bytes + LINE_BYTES, np.uint8)
+    start = -memory.ctypes.data % LINE_BYTES
+    return memory[start : start + count * one_bytes].view(dtype).reshape(count, -1)
