@@ -1,9 +1,8 @@
-"""Convolution with a filter of low rank: for each of its terms one pass down the columns, one along the rows.
+"""Convolution with a filter of low rank: for each of its terms one pass along the rows, one down the columns.
 
-    y[p,q] = Σ_c Σ_t Σ_s row_t[s] · line[q·v + d·s],    line[j] = Σ_r column_t[r] · x[p·u + d·r, j]
+    y[p,q] = Σ_c Σ_t Σ_r column_t[r] · line[p·u + d·r, q],    line[h,q] = Σ_s row_t[s] · x[h, q·v + d·s]
 
-R + S multiplications a term instead of R·S. The passes are fused: an output row needs one line of
-W elements between them, which never leaves the first-level cache.
+R + S multiplications a term instead of R·S. The passes are fused strip by strip: see `strips`.
 """
 
 from __future__ import annotations
@@ -11,15 +10,23 @@ from __future__ import annotations
 from typing import Final, final
 
 import numpy as np
-from numba import njit, prange
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
-from convbench.boundary import OUTSIDE, IndexMap, index_map
+from convbench.boundary import IndexMap, index_maps
 from convbench.spec import ConvSpec
+from convbench_algorithms.emitter import VECTOR_BYTES, lanes_of
 from convbench_algorithms.rank import Factors, factorise
-from convbench_algorithms.taps import source_table, tap_offsets
+from convbench_algorithms.short_sums import is_short
+from convbench_algorithms.strips import BATCH, kernel, short_kernel
+from convbench_algorithms.tap_sums import GROUP
 
-FASTMATH: Final = {"contract", "reassoc", "nsz", "arcp"}  # NaN and Inf keep their meaning
+CACHE_LINE_BYTES: Final = 64
+WINDOW_BYTES: Final = 2**19
+"""Of one thread's window: half of a usual second-level cache."""
+STRIP_COLUMNS: Final = (128, 1024)
+"""Of a strip, at least and at most: the columns that its ends share with the next are read twice."""
+PAST_CACHES_BYTES: Final = 2**22
+"""An output of this size would only push x out of the last-level cache."""
 
 
 @final
@@ -30,20 +37,31 @@ class FactoredPlan(ConvPlan):
         self.name = name
         self.spec = spec
         self.max_rank = max_rank
-        sources = source_table(spec, 0)
-        self.row_starts: IndexMap = sources * spec.w
-        inside = sources != OUTSIDE  # [P,R]: for each p one run of taps, as padding is only above and below
-        self.runs: IndexMap = np.stack([inside.argmax(axis=1), inside.argmax(axis=1) + inside.sum(axis=1)], axis=1)
-        self.cols = index_map(spec.w, spec.padding[1], spec.boundary)
-        # Split by phase, a line is read in order by every tap: j = q·v + o is element q + o//v of phase o%v.
-        v = spec.stride[1]
-        offsets = tap_offsets(spec, 1)
-        self.pitch = -(-len(self.cols) // v)
-        self.starts: IndexMap = offsets % v * self.pitch + offsets // v
-        lines_bytes = 2 * resources.threads * self.pitch * v * spec.itemsize
-        factors_bytes = spec.k * spec.c // spec.groups * max_rank * (spec.r + spec.s) * spec.itemsize
-        self.workspace_bytes = resources.reserve(lines_bytes + factors_bytes + self.row_starts.nbytes)
-        self.lines = np.zeros((resources.threads, 2, self.pitch * v), spec.dtype)
+        self.maps = index_maps(spec)
+        lanes = lanes_of(spec.itemsize)
+        (u, v), (extent_h, extent_w) = spec.stride, spec.filter_extent
+        self.short = short = spec.stride == spec.dilation == (1, 1) and is_short(spec.r, spec.s)
+        window = (BATCH - 1) * u + extent_h + (0 if short else lanes)
+        row_bytes = window * spec.itemsize * (1 if short else max_rank)
+        self.units = _units(spec, resources.threads, lanes, min(WINDOW_BYTES, resources.tile_limit_bytes) // row_bytes)
+        panels = -(-int((self.units[:, 5] - self.units[:, 4]).max()) // lanes)
+        threads = min(resources.threads, len(self.units))
+        shapes: list[tuple[int, ...]]
+        if short:
+            # An odd number of vectors: rows that begin at the same place of a cache's period would evict each other.
+            pitch = (panels + -(-extent_w // lanes) | 1) * lanes
+            shapes = [(window, pitch)]
+            self.kernel = short_kernel(spec.r, spec.s)
+        else:
+            columns = (panels * lanes - 1) * v + extent_w + lanes
+            shapes = [(columns, lanes), (max_rank, panels, window, lanes)]
+            self.kernel = kernel(u, v)
+        factors = spec.k * spec.c // spec.groups * max_rank * (spec.r + spec.s)
+        elements = threads * sum(int(np.prod(shape)) for shape in shapes) + factors
+        self.workspace_bytes = resources.reserve(elements * spec.itemsize + self.units.nbytes)
+        self.buffers = [_aligned((threads, *shape), spec.dtype) for shape in shapes]
+        if not short:
+            self.buffers.insert(0, np.zeros((threads, lanes), np.int64))
         self._compile()
 
     def prepare(self, w: Array) -> PreparedConv | Unsupported:
@@ -60,11 +78,11 @@ class FactoredPlan(ConvPlan):
         return "1" if self.max_rank == 1 else f"{self.max_rank} or less"
 
     def _compile(self) -> None:
-        """An empty batch: the kernel is compiled and computes nothing."""
+        """Nothing to compute: the kernel is compiled, and does it."""
         spec = self.spec
         factors = [np.zeros((spec.k, spec.c // spec.groups, 1, taps), spec.dtype) for taps in (spec.r, spec.s)]
         x, y = (np.zeros((0, *shape[1:]), spec.dtype) for shape in (spec.x_shape, spec.y_shape))
-        FactoredConv(self, Factors(*factors)).execute(x, y)
+        FactoredConv(self, Factors(*factors)).compute(x, y, self.units[:0])
 
 
 @final
@@ -73,122 +91,66 @@ class FactoredConv(PreparedConv):
 
     def __init__(self, plan: FactoredPlan, factors: Factors) -> None:
         self.plan = plan
-        self.factors = factors
+        order = -1 if plan.spec.flip else 1
+        self.columns, self.rows = (
+            np.ascontiguousarray(factor[..., ::order]) for factor in (factors.columns, factors.rows)
+        )
+        self.pairs: list[IndexMap] = []
+        if not plan.short:
+            for factor, step, dilation in zip(
+                (self.columns, self.rows), plan.spec.stride, plan.spec.dilation, strict=True
+            ):
+                self.pairs.append(_mirrored_taps(factor) * (step == dilation == 1))
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`."""
+        self.compute(x, y, self.plan.units)
+
+    def compute(self, x: Array, y: Array, units: IndexMap) -> None:
+        """Those outputs that `units` name."""
         plan, spec = self.plan, self.plan.spec
-        _convolve(
-            x.reshape(len(x), spec.c, spec.h * spec.w),
-            y,
-            self.factors.columns,
-            self.factors.rows,
-            plan.row_starts,
-            plan.runs,
-            plan.cols,
-            (spec.padding[1][0], spec.w, spec.stride[1], plan.pitch),
-            plan.starts,
-            plan.lines,
-        )
+        aligned = VECTOR_BYTES and not (y.ctypes.data | y.strides[2]) % VECTOR_BYTES
+        past_caches = bool(aligned) and y.nbytes >= PAST_CACHES_BYTES
+        geometry = (spec.padding[1][0], *spec.dilation, spec.c, spec.h, spec.w, past_caches)
+        plan.kernel(
+            x.reshape(-1), y, self.columns, self.rows, *plan.maps, np.array(geometry, np.int64), units,
+            *self.pairs, *plan.buffers,
+        )  # fmt: skip
 
 
-@njit(parallel=True, nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _convolve(
-    x: Array,
-    y: Array,
-    columns: Array,
-    rows: Array,
-    row_starts: IndexMap,
-    runs: IndexMap,
-    cols: IndexMap,
-    width: tuple[int, int, int, int],
-    starts: IndexMap,
-    lines: Array,
-) -> None:
-    """Fill y [N,K,P,Q] from x [N,C,H·W]: each thread has a range of y's rows, and two of `lines`.
+def _mirrored_taps(factor: Array) -> IndexMap:
+    """How many weights of each term […,taps] are summed with their mirror images: whole groups of them, or none."""
+    mirrored = (factor == factor[..., ::-1]).all(axis=-1)
+    return np.where(mirrored, factor.shape[-1] // 2 // GROUP * GROUP, 0)
 
-    Through `row_starts` [P,R] each tap of a column reads a row of x, but only the taps from runs[p,0] to runs[p,1];
-    through `starts` [S] each tap of a row reads the phases of a line. `cols` [W'] maps to columns of x, and
-    `width` is the padding at the left, W, the stride v and the pitch of a phase.
+
+def _units(spec: ConvSpec, threads: int, lanes: int, columns: int) -> IndexMap:
+    """What is computed on its own, a row each: n, k, the outputs from p to p' and from q to q' [units,6].
+
+    Strips of about `columns`, or of fewer where that gives every thread one; bands of rows where even so there are
+    too few strips.
     """
-    N, K, P, _ = y.shape
-    _, Cg, rank, _ = columns.shape
-    C = x.shape[1]
-    left, W, v, pitch = width
-    threads = len(lines)
-    total = N * K * P
-    for thread in prange(threads):
-        line = lines[thread, 0]
-        phases = lines[thread, 1]
-        for nkp in range(thread * total // threads, (thread + 1) * total // threads):
-            n = nkp // (K * P)
-            k = nkp // P % K
-            p = nkp % P
-            first, last = runs[p]
-            out = y[n, k, p]
-            for c in range(Cg):
-                image = x[n, k // (K // (C // Cg)) * Cg + c]
-                for t in range(rank):
-                    middle = line[left : left + W]
-                    _sum_shifted(middle, image, row_starts[p, first:last], columns[k, c, t, first:last], False)
-                    for col in range(left):
-                        line[col] = 0 if cols[col] == OUTSIDE else middle[cols[col]]
-                    for col in range(left + W, len(cols)):
-                        line[col] = 0 if cols[col] == OUTSIDE else middle[cols[col]]
-                    if v == 1:
-                        _sum_shifted(out, line, starts, rows[k, c, t], c + t > 0)
-                    else:
-                        for phase in range(v):
-                            for j in range(pitch):
-                                phases[phase * pitch + j] = line[j * v + phase]
-                        _sum_shifted(out, phases, starts, rows[k, c, t], c + t > 0)
+    images = spec.n * spec.k
+    panels = -(-spec.q // lanes)
+    least, most = STRIP_COLUMNS
+    strips = -(-spec.q // min(max(columns, least), most))
+    strips = min(panels, -(-strips * images // threads) * threads // images if images < threads else strips)
+    bands = min(spec.p, -(-threads // (images * strips)))
+    q = [min(spec.q, i * panels // strips * lanes) for i in range(strips + 1)]
+    p = [i * spec.p // bands for i in range(bands + 1)]
+    units = [
+        (n, k, p[i], p[i + 1], q[j], q[j + 1])
+        for n in range(spec.n)
+        for k in range(spec.k)
+        for i in range(bands)
+        for j in range(strips)
+    ]
+    return np.array(units, np.int64)
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _sum_shifted(out: Array, source: Array, starts: IndexMap, taps: Array, add: bool) -> None:
-    """out[i] = Σ_t taps[t]·source[starts[t] + i], added to what `out` holds if `add`.
-
-    Eight taps at a time, so that `out` is loaded and stored seldom.
-    """
-    length = len(out)
-    zero = out.dtype.type(0)
-    if len(starts) == 0 and not add:
-        for i in range(length):
-            out[i] = zero
-    t = 0
-    while len(starts) - t >= 8:
-        a, b, c, d = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
-        e, f, g, h = taps[t + 4], taps[t + 5], taps[t + 6], taps[t + 7]
-        sa, sb, sc, sd = source[starts[t] :], source[starts[t + 1] :], source[starts[t + 2] :], source[starts[t + 3] :]
-        se, sf, sg = source[starts[t + 4] :], source[starts[t + 5] :], source[starts[t + 6] :]
-        sh = source[starts[t + 7] :]
-        for i in range(length):
-            out[i] = (
-                (out[i] if add else zero)
-                + ((a * sa[i] + b * sb[i]) + (c * sc[i] + d * sd[i]))
-                + ((e * se[i] + f * sf[i]) + (g * sg[i] + h * sh[i]))
-            )
-        t += 8
-        add = True
-    if len(starts) - t >= 4:
-        a, b, c, d = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
-        sa, sb, sc, sd = source[starts[t] :], source[starts[t + 1] :], source[starts[t + 2] :], source[starts[t + 3] :]
-        for i in range(length):
-            out[i] = (out[i] if add else zero) + ((a * sa[i] + b * sb[i]) + (c * sc[i] + d * sd[i]))
-        t += 4
-        add = True
-    if len(starts) - t == 3:
-        a, b, c = taps[t], taps[t + 1], taps[t + 2]
-        sa, sb, sc = source[starts[t] :], source[starts[t + 1] :], source[starts[t + 2] :]
-        for i in range(length):
-            out[i] = (out[i] if add else zero) + (a * sa[i] + b * sb[i] + c * sc[i])
-    elif len(starts) - t == 2:
-        a, b = taps[t], taps[t + 1]
-        sa, sb = source[starts[t] :], source[starts[t + 1] :]
-        for i in range(length):
-            out[i] = (out[i] if add else zero) + (a * sa[i] + b * sb[i])
-    elif len(starts) - t == 1:
-        a = taps[t]
-        sa = source[starts[t] :]
-        for i in range(length):
-            out[i] = (out[i] if add else zero) + (a * sa[i])
+def _aligned(shape: tuple[int, ...], dtype: str) -> Array:
+    """Zeros from the start of a cache line on, so that no vector lies across two."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + CACHE_LINE_BYTES, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE_BYTES
+    return raw[start : start + size].view(dtype).reshape(shape)

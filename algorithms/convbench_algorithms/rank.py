@@ -55,8 +55,15 @@ def factorise(w: Array) -> Factors:
     needed = tails > truncation_tolerance(w.shape, str(w.dtype)) * tails[..., :1]
     rank = max(1, int(needed.sum(axis=-1).max()))
     share = np.sqrt(np.where(needed, sigma, 0))[..., :rank, None]
-    columns = u.swapaxes(-1, -2)[..., :rank, :] * share
-    return Factors(columns.astype(w.dtype), (vt[..., :rank, :] * share).astype(w.dtype))
+    columns, rows = (_evened(vectors[..., :rank, :]) * share for vectors in (u.swapaxes(-1, -2), vt))
+    return Factors(columns.astype(w.dtype), rows.astype(w.dtype))
+
+
+def _evened(vectors: Array) -> Array:
+    """Unit vectors […,taps], those that are their own mirror image up to the SVD's round-off made so exactly."""
+    even = (vectors + vectors[..., ::-1]) / 2
+    mirrored = np.linalg.norm(vectors - even, axis=-1) <= vectors.shape[-1] * unit_roundoff("float64")
+    return np.where(mirrored[..., None], even, vectors)
 
 
 def family_rank(spec: ConvSpec) -> int | None:
