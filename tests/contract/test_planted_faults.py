@@ -86,6 +86,20 @@ def _last_segment_early(right: Function) -> Function:
     return wrong
 
 
+def _twins(pairs: Any) -> Any:
+    return pairs[:, [0, 0]]
+
+
+def _conjugate_planes(spectra: Any) -> Any:
+    """Of spectra [F/lanes,K,C/groups,2,lanes]."""
+    return spectra * np.array([1, -1], spectra.dtype)[:, None]
+
+
+def _maps_backwards(maps: Any) -> Any:
+    rows, cols = (np.where(index < 0, index, index.max() - index) for index in maps[:2])
+    return maps._replace(rows=rows, cols=cols)
+
+
 STRIDED = "n2c4h13w11k6r3s3+stride=2x3+padding=1"
 TILED = "h67w131r7s5+padding=3x2"
 SEGMENTS = "c3h34w61k2r3s3+padding=1"
@@ -116,15 +130,28 @@ PLANTED = [
     ),
     *(
         Planted(name, what, target, fault)
-        for name in ("fft", "fft_overlap_save", "fft_overlap_add")
+        for name in ("fft", "fft_overlap_add")
         for what, target, fault in (
             ("the filter's spectrum not conjugated", "tiled_fft:Worker.filter_spectra", _result(np.conjugate)),
             ("forgotten flip", "tiled_fft:TiledFftPlan.spread_taps", _result(lambda taps: taps[..., ::-1, ::-1])),
             ("scaled twice", "tiled_fft:Worker.filter_spectra", _result(lambda spectra: spectra / 2)),
         )
     ),
+    *(
+        Planted("fft_overlap_save", what, target, fault)
+        for what, target, fault in (
+            (
+                "the filter's spectrum not conjugated",
+                "paired_tiles:PairedTilesPlan.filter_spectra",
+                _result(_conjugate_planes),
+            ),
+            ("forgotten flip", "paired_tiles:PairedTilesPlan.filter_maps", _result(_maps_backwards)),
+            ("scaled twice", "paired_tiles:PairedTilesPlan.filter_spectra", _result(lambda spectra: spectra / 2)),
+            ("the second of a pair is the first", "paired_tiles:tile_pairs", _result(_twins)),
+        )
+    ),
     Planted("fft", "half the image read", "fft:saving_grid", _result(_short_take)),
-    Planted("fft_overlap_save", "a seam off by one", "fft_overlap_save:saving_grid", _result(_wider_step), TILED, 4096),
+    Planted("fft_overlap_save", "a seam off by one", "tile_choice:saving_grid", _result(_wider_step), TILED, 4096),
     Planted("fft_overlap_add", "a seam off by one", "fft_overlap_add:adding_grid", _result(_wider_step), TILED, 4096),
     Planted("fft_overlap_add", "tiles laid one to the right", "fft_overlap_add:adding_grid", _result(_short_lead)),
 ]
