@@ -117,6 +117,16 @@ def _repeated(e, x, y, last):
             e.store_masked(e.first_lanes(e.integer(1)), e.broadcast(x, last.minimum(i + lane)), y, i + lane)
 
 
+def _window_plain(x, y, low, high):
+    for i in range(lanes_of(x.itemsize)):
+        y[i] = x[i] if low <= i < high else 0
+
+
+@emitted(_window_plain)
+def _window(e, x, y, low, high):
+    e.store(e.load_masked(e.lanes_between(low, high), x), y)
+
+
 def both(kernel):
     """The kernel emitted and plain, for calls from Python."""
     plain = kernel.plain
@@ -144,6 +154,15 @@ def test_tails_are_masked(dtype, count):
         got = y.copy()
         function(a, b, got, count)
         np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-3, 2), (1, 3), (2, 99), (3, 1), (-9, -2)])
+def test_lanes_between(dtype, low, high):
+    x = np.arange(1, 1 + lanes_of(np.dtype(dtype).itemsize), dtype=dtype)
+    for function in both(_window):
+        y = np.full_like(x, 7)
+        function(x, y, low, high)
+        np.testing.assert_array_equal(y, [v if low <= i < high else 0 for i, v in enumerate(x)])
 
 
 @pytest.mark.parametrize("kernel", [_block_sum, _block_sum_round_by_round])

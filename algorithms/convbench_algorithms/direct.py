@@ -26,13 +26,14 @@ from convbench.algorithm import (
 from convbench.boundary import index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.direct_rows import RowsPlan, suits_rows
 from convbench_algorithms.direct_tiles import TilePlan
 from convbench_algorithms.folding import fold_into
 from convbench_algorithms.phases import PhaseImages
 from convbench_algorithms.shifted_sums import CHANNELS_AT_ONCE, dots_with_shifts, sum_of_shifts
 
 STRIP_BYTES = 8192  # partial sums of one strip: a sixth of a usual first-level cache, which x's rows share
-WORTH_COMPILING_FLOPS = 500_000  # below, microseconds are all that a kernel of the problem's own could save
+WORTH_COMPILING_FLOPS = 400_000  # below, microseconds are all that a kernel of the problem's own could save
 VECTOR = 16  # strips are whole vectors of the widest machine, so that only the last has a tail
 
 
@@ -69,7 +70,9 @@ class Direct(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        return (TilePlan if spec.direct_flops >= WORTH_COMPILING_FLOPS else _SumPlan)(spec, resources)
+        if spec.direct_flops < WORTH_COMPILING_FLOPS:
+            return _SumPlan(spec, resources)
+        return (RowsPlan if suits_rows(spec) else TilePlan)(spec, resources)
 
 
 @final

@@ -14,8 +14,8 @@ from convbench_algorithms.emitter import emitted
 
 
 def _strip_plain(  # type: ignore[no-untyped-def]
-    x, start, row_step, offsets, w, g, b, y, n, k, p, q, columns, past_caches,
-    channels, rows, vectors, taps, stride, dilation,
+    x, start, row_step, offsets, w, g, b, y, n, k, p, q, columns, _past_caches,
+    channels, rows, _vectors, taps, stride, dilation,
 ) -> None:  # fmt: skip
     for i in range(channels):
         for j in range(rows):

@@ -144,7 +144,8 @@ class _TileConv(PreparedConv):
         spec = plan.spec
         plan.kernel(
             x, self.w, plan.first_channels, plan.offsets, *plan.maps, spec.padding[1][0], plan.tiles, y,
-            plan.row_tiles, plan.column_tiles, plan.columns, plan.chunks, plan.reach, spec.filter_extent[0], plan.past_caches,
+            plan.row_tiles, plan.column_tiles, plan.columns, plan.chunks, plan.reach, spec.filter_extent[0],
+            plan.past_caches,
         )  # fmt: skip
 
 

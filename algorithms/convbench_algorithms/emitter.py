@@ -361,6 +361,10 @@ class Emitter:
         zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.builder.icmp_signed("<", numbers, self.builder.shuffle_vector(single, single, zeros))
 
+    def lanes_between(self, low: Int, high: Int) -> Any:
+        """The mask of lanes low … high−1."""
+        return self.builder.and_(self.first_lanes(high), self.builder.not_(self.first_lanes(low)))
+
     def load_masked(self, mask: Any, pointer: Pointer, offset: Int | int = 0) -> Vector:
         """The lanes of `mask`; the rest are 0 and their memory is not touched."""
         place = pointer + offset

@@ -75,7 +75,7 @@ def fill_middle(e, x, n, c, row_map, first_row, rows, first_x, tile, channel, st
                 with e.loop(whole, step=e.lanes) as j:
                     loaded = [e.load(source, j * phases + i * e.lanes) for i in range(phases)]
                     for b, target in enumerate(targets):
-                        e.store(_phase(e, loaded, b), target, j)
+                        e.store(every_nth(e, loaded, b), target, j)
                 with e.when(rest.compare(">", 0)):
                     left = [rest * phases - i * e.lanes for i in range(phases)]
                     loaded = [
@@ -83,7 +83,7 @@ def fill_middle(e, x, n, c, row_map, first_row, rows, first_x, tile, channel, st
                         for i, some in enumerate(left)
                     ]
                     for b, target in enumerate(targets):
-                        e.store_masked(e.first_lanes(rest), _phase(e, loaded, b), target, whole)
+                        e.store_masked(e.first_lanes(rest), every_nth(e, loaded, b), target, whole)
             else:
                 one = e.first_lanes(e.integer(1))
                 with e.loop(count) as j:
@@ -94,8 +94,8 @@ def fill_middle(e, x, n, c, row_map, first_row, rows, first_x, tile, channel, st
                 e.store_masked(e.first_lanes(count - j), e.constant(0.0), target, j)
 
 
-def _phase(e: Any, loaded: list[Any], b: int) -> Any:
-    """Every len(loaded)-th element of the loaded vectors, from the b-th on."""
+def every_nth(e: Any, loaded: list[Any], b: int) -> Any:
+    """Every n-th element of n consecutive vectors, from the b-th on, as a vector."""
     v, n = len(loaded), e.lanes
     places = [lane * v + b for lane in range(n)]
     gathered = loaded[0]
