@@ -180,7 +180,7 @@ def list_algorithms(
     ] = None,
     plugin: Plugins = None,
 ) -> int:
-    """The algorithms, with their class and tags; for a spec, what each says of it."""
+    """The algorithms, and what each can run here; for a spec, whether it can, and why not."""
     from convbench import catalog
     from convbench.report.listings import print_algorithms
     from convbench.spec import ConvSpec

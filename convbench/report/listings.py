@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -68,17 +69,46 @@ def print_agreement(console: Console, rows: Sequence[Row]) -> None:
             console.print(text, markup=False, soft_wrap=True)
 
 
+# Problems that stand for what people have.
+KINDS: Final = {
+    "filters": "h64w64r7s7+padding=3+filter=gaussian:1",
+    "layers": "c16h14w14k16r3s3+padding=1",
+    "1×1": "c16h14w14k16r1s1",
+    "strided": "c16h15w15k16r3s3+stride=2+padding=1",
+    "dilated": "c16h14w14k16r3s3+padding=2+dilation=2",
+    "depthwise": "c16h14w14k16r3s3+padding=1+groups=16",
+    "mirrored edges": "h64w64r7s7+padding=3+boundary=reflect+filter=gaussian:1",
+    "float64": "h64w64r7s7+padding=3+dtype=float64+filter=gaussian:1",
+    "backward_data": "c16h14w14k16r3s3+padding=1+direction=backward_data",
+    "backward_weights": "c16h14w14k16r3s3+padding=1+direction=backward_weights",
+}
+
+
 def print_algorithms(console: Console, algorithms: Mapping[str, ConvAlgorithm], spec: ConvSpec | None) -> None:
-    """Name, device, precision class and tags; for a spec, whether each can run it, and why not."""
+    """Name, device, precision class, tags, and what each runs here; for a spec, whether it does, and why not."""
     lines = []
     for name, algorithm in algorithms.items():
-        line = [name, algorithm.device, algorithm.precision, " ".join(sorted(algorithm.tags))]
-        if spec is not None:
-            unsupported = algorithm.supports(spec)
-            line.append("yes" if unsupported is None else f"no: {unsupported.reason}")
-        lines.append(line)
-    head = ["algorithm", "device", "precision", "tags"]
-    print_table(console, head if spec is None else [*head, "runs this spec"], lines)
+        told = _kinds(algorithm) if spec is None else _word_on(algorithm, spec)
+        lines.append((name, algorithm.device, algorithm.precision, " ".join(sorted(algorithm.tags)), told))
+    head = ("algorithm", "device", "precision", "tags", "runs here" if spec is None else "runs this spec")
+    print_table(console, head, lines)
+
+
+def _word_on(algorithm: ConvAlgorithm, spec: ConvSpec) -> str:
+    unsupported = algorithm.supports(spec)
+    return "yes" if unsupported is None else f"no: {unsupported.reason}"
+
+
+def _kinds(algorithm: ConvAlgorithm) -> str:
+    """Everything, all but a few kinds of problem, a few, or the reason why none."""
+    answers = {kind: algorithm.supports(ConvSpec.parse(spec)) for kind, spec in KINDS.items()}
+    runs = [kind for kind, unsupported in answers.items() if unsupported is None]
+    if not runs:
+        return next(f"nothing: {unsupported.reason}" for unsupported in answers.values() if unsupported is not None)
+    lacks = [kind for kind in KINDS if kind not in runs]
+    if len(lacks) <= 3:
+        return "everything" if not lacks else f"everything but {', '.join(lacks)}"
+    return ", ".join(runs)
 
 
 def print_findings(

@@ -21,6 +21,15 @@ def test_list_says_what_each_can_run_and_why_not(cli: Cli) -> None:
     assert lines["right"][-1] == "no: one channel, zero padding, stride 1 only"
 
 
+def test_list_without_a_spec_says_what_each_is_good_for_here(cli: Cli) -> None:
+    done = cli("list", "--plugin", FAULTY)
+    lines = {line.split("\t")[0]: line.split("\t")[-1] for line in done.stdout.splitlines()}
+    assert lines["naive"] == "everything"
+    assert lines["gemm1x1"] == "1×1"
+    assert lines["im2col_tiled"] == "everything but backward_weights"
+    assert lines["right"] == "nothing: one channel, zero padding, stride 1 only"
+
+
 def test_describe_gives_the_textbook_figures(cli: Cli) -> None:
     done = cli("describe", "n1c3h227w227k96r11s11+stride=4")
     assert done.returncode == 0
