@@ -16,6 +16,7 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.fft_overlap_add:FftOverlapAdd",
     "convbench_algorithms.im2col_tiled:Im2colTiled",
     "convbench_algorithms.gemm1x1:Gemm1x1",
+    "convbench_algorithms.shift_gemm:ShiftGemm",
     "convbench_algorithms.peers.scipy_signal:ScipyDirect",
     "convbench_algorithms.peers.scipy_signal:ScipyFft",
     "convbench_algorithms.peers.scipy_signal:ScipyOverlapAdd",

@@ -6,7 +6,7 @@ The choice is made by counting, not by timing, so a plan is the same every time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -25,6 +25,9 @@ TRANSPOSING: Final = 13
 PIXEL_STEP: Final = 1.05
 COPYING: Final = 6
 """Of a vector into a panel: a load, a store, and what misses the caches."""
+
+Part = tuple[int, int, int]
+"""Its lines, their length in pixels, and the elements that are copied before it is multiplied."""
 
 Jobs = npt.NDArray[np.int64]
 
@@ -66,7 +69,8 @@ def _pairs(edges: list[int]) -> list[tuple[int, int]]:
     return [(a, b) for a, b in itertools.pairwise(edges) if a < b]
 
 
-def _largest_part(total: int, parts: int, unit: int) -> int:
+def largest_part(total: int, parts: int, unit: int = 1) -> int:
+    """Of `total` cut into parts at multiples of `unit`."""
     units = -(-total // unit)
     return -(-units // parts) * unit
 
@@ -79,27 +83,22 @@ def job_cost(wide: bool, K: int, T: int, lines: int, length: int, lanes: int) ->
 
 
 def best_blocking(
-    images: int, K: int, T: int, pixels: int, threads: int, itemsize: int, most_pixels: int, copies: bool
+    images: int, K: int, T: int, threads: int, itemsize: int, fewest_parts: int, part: Callable[[int, bool], Part]
 ) -> Blocking:
-    """The cheapest way for `images` products [K,T]·[T,pixels], in panels of ≤ `most_pixels` (at least a vector).
+    """The cheapest way for `images` products of weights [K,T], with at least `fewest_parts` parts of the pixels.
 
-    `copies` tells whether each panel is copied first, by every thread that works on it.
+    `part` gives the largest of so many parts of the pixels, for `channels_in_lanes` or not.
     """
     lanes = lanes_of(itemsize)
-    panels = -(-pixels // max(most_pixels, lanes))
-    candidates: Iterable[tuple[bool, int, int]] = itertools.product(
-        (True, False), (1, threads), sorted({panels, -(-panels // threads) * threads})
-    )
 
     def cost(candidate: tuple[bool, int, int]) -> float:
         wide, channel_parts, pixel_parts = candidate
         rounds = -(-images * channel_parts * pixel_parts // threads)
-        K_part = _largest_part(K, channel_parts, lanes if wide else 1)
-        length = _largest_part(pixels, pixel_parts, 1 if wide else lanes)
-        copy = COPYING * T * length / lanes if copies else 0
+        channels = largest_part(K, channel_parts, lanes if wide else 1)
+        lines, length, copied = part(pixel_parts, wide)
         # Each thread reads its part of the weights and of the pixels.
-        reading = T * (K_part + length) / lanes
-        return rounds * (job_cost(wide, K_part, T, 1, length, lanes) + copy + reading)
+        reading = T * (channels + lines * length) / lanes
+        return rounds * (job_cost(wide, channels, T, lines, length, lanes) + COPYING * copied / lanes + reading)
 
-    wide, channel_parts, pixel_parts = min(candidates, key=cost)
-    return Blocking(K, wide, channel_parts, pixel_parts)
+    pixel_parts = sorted({fewest_parts, -(-fewest_parts // threads) * threads})
+    return Blocking(K, *min(itertools.product((True, False), (1, threads), pixel_parts), key=cost))

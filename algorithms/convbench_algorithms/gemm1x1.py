@@ -18,7 +18,8 @@ from convbench.algorithm import (
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
-from convbench_algorithms.panels import PanelPlan, conflicts
+from convbench_algorithms.panels import WORST_CONFLICT, PanelPlan, conflict
+from convbench_algorithms.shift_gemm import ShiftPlan
 
 
 @final
@@ -40,5 +41,6 @@ class Gemm1x1(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        plain = spec.stride == (1, 1) and spec.padding == ((0, 0), (0, 0))
-        return PanelPlan(spec, resources, in_place=plain and not conflicts(spec.h * spec.w * spec.itemsize))
+        if spec.stride != (1, 1) or spec.padding != ((0, 0), (0, 0)):
+            return ShiftPlan(spec, resources)
+        return PanelPlan(spec, resources, in_place=conflict(spec.h * spec.w * spec.itemsize) < WORST_CONFLICT)

@@ -15,7 +15,7 @@ from numba import njit, prange
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import IndexMap
 from convbench.spec import ConvSpec
-from convbench_algorithms.blocking import Jobs, best_blocking
+from convbench_algorithms.blocking import Jobs, Part, best_blocking, largest_part
 from convbench_algorithms.columns import Columns, gather_alone
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.product import multiply, sums_length
@@ -25,7 +25,7 @@ PANEL_BYTES: Final = 512 * KiB
 """Half of the second-level cache of recent server cores; the rest is for the weights that stream past."""
 
 PAGE_BYTES: Final = 4096
-WORST_STEP_BYTES: Final = 1024
+WORST_CONFLICT: Final = 1024
 """Rows that lie a multiple of this apart fall on a few sets of the first-level cache, and evict each other."""
 
 
@@ -37,21 +37,19 @@ class PanelPlan(ConvPlan):
         self.groups = spec.groups
         self.in_place = in_place
         T, pixels, size = math.prod(spec.w_shape[1:]), spec.p * spec.q, spec.itemsize
-        panel_bytes = min(PANEL_BYTES, resources.tile_limit_bytes // resources.threads)
+        lanes = lanes_of(size)
+
+        def part(parts: int, wide: bool) -> Part:
+            length = largest_part(pixels, parts, 1 if wide else lanes)
+            return 1, length, 0 if in_place else T * length
+
+        most_pixels = max(panel_bytes(resources) // (T * size), lanes)
         self.blocking = best_blocking(
-            spec.n * spec.groups,
-            spec.k // spec.groups,
-            T,
-            pixels,
-            resources.threads,
-            size,
-            panel_bytes // (T * size),
-            copies=not in_place,
+            spec.n * spec.groups, spec.k // spec.groups, T, resources.threads, size, -(-pixels // most_pixels), part
         )
         edges = self.blocking.pixel_edges(pixels, size)
         self.jobs = self.blocking.jobs(spec.n * spec.groups, edges, size)
         # An odd number of vectors, so that the rows of a panel spread over all sets of the cache.
-        lanes = lanes_of(size)
         pitch = 0 if in_place else (-(-int(max(np.diff(edges))) // lanes) | 1) * lanes
         self.starts = np.arange(T, dtype=np.int64) * (pixels if in_place else pitch)
         self.columns = Columns(spec)
@@ -98,9 +96,14 @@ class _PanelConv(PreparedConv):
         self.plan.run(self.W, x, y, self.plan.jobs)
 
 
-def conflicts(step_bytes: int) -> bool:
-    """Whether rows `step_bytes` apart evict each other from the first-level cache."""
-    return math.gcd(step_bytes, PAGE_BYTES) >= WORST_STEP_BYTES
+def panel_bytes(resources: Resources) -> int:
+    """What a thread's copy of some pixels should take at most."""
+    return min(PANEL_BYTES, resources.tile_limit_bytes // resources.threads)
+
+
+def conflict(step_bytes: int) -> int:
+    """How much rows `step_bytes` apart evict each other from the first-level cache: 1 … PAGE_BYTES."""
+    return math.gcd(step_bytes, PAGE_BYTES)
 
 
 @njit(parallel=True, nogil=True, cache=True)

@@ -34,14 +34,14 @@ PIXELS: Final = (REGISTERS or 32) // WIDE - 2
 
 
 def _sums(
-    e: Any, steps: Any, factors: Any, pieces: Any, mask: Any, ahead: Any, rows: int, vectors: int
+    e: Any, T: Any, factors: Any, rows: int, pieces: Any, vectors: int, mask: Any = None, ahead: Any = None
 ) -> list[list[Any]]:
     """Σ_t factor r of t × vector v of t, for each r and v; `factors` and `pieces` give their place for a t.
 
     The last vector is loaded under `mask`, if any. What lies `ahead` elements past each piece is asked for early.
     """
     sums = [[e.variable(e.constant(0.0)) for _ in range(vectors)] for _ in range(rows)]
-    with e.loop(steps) as t:
+    with e.loop(T) as t:
         place, factor_place = pieces(t), factors(t)
         loaded = [e.load(place, v * e.lanes) for v in range(vectors - (mask is not None))]
         if mask is not None:
@@ -67,22 +67,16 @@ def _pixels_plain(W: Array, source: Array, starts: IndexMap, Y: Array, rows: int
 
 @emitted(_pixels_plain)
 def _pixels(e: Any, W: Any, source: Any, starts: Any, Y: Any, rows: Any, vectors: Any, width: Any) -> None:
+    def pieces(t: Any) -> Any:
+        return source + e.load_integer(starts, t)
+
     for v in range(1, VECTORS + 1):
         with e.when(vectors.compare("==", v)):
             last = (v - 1) * e.lanes
             mask = e.first_lanes(width - last)
             for r in range(1, ROWS + 1):
                 with e.when(rows.compare("==", r)):
-                    sums = _sums(
-                        e,
-                        starts.shape[0],
-                        lambda t, r=r: W + t * r,
-                        lambda t: source + e.load_integer(starts, t),
-                        mask,
-                        None,
-                        r,
-                        v,
-                    )
+                    sums = _sums(e, starts.shape[0], lambda t, r=r: W + t * r, r, pieces, v, mask=mask)
                     for i, row in enumerate(sums):
                         for j, total in enumerate(row[:-1]):
                             e.store(total, Y.at(i), j * e.lanes)
@@ -91,10 +85,7 @@ def _pixels(e: Any, W: Any, source: Any, starts: Any, Y: Any, rows: Any, vectors
 
 @njit(nogil=True, cache=True)
 def pixels_in_lanes(W: Array, source: Array, starts: IndexMap, pitch: int, Y: Array) -> None:
-    """Y[k,i,j] = Σ_t W[k,t] · source[starts[t] + i·pitch + j]; Y [K,M,L] has contiguous rows, W is packed.
-
-    `source` is read up to a whole vector past each row.
-    """
+    """Y[k,i,j] = Σ_t W[k,t] · source[starts[t] + i·pitch + j]; Y [K,M,L] has contiguous rows, W is packed."""
     K, M, L = Y.shape
     T = len(starts)
     lanes = lanes_of(Y.itemsize)
@@ -127,21 +118,15 @@ def _channels_plain(W: Array, source: Array, starts: IndexMap, sums: Array, pixe
 
 @emitted(_channels_plain)
 def _channels(e: Any, W: Any, source: Any, starts: Any, sums: Any, pixels: Any, vectors: Any, ahead: Any) -> None:
+    def pixels_of(t: Any) -> Any:
+        return source + e.load_integer(starts, t)
+
     for v in range(1, WIDE + 1):
         width = v * e.lanes
         with e.when(vectors.compare("==", v)):
             for n in range(1, PIXELS + 1):
                 with e.when(pixels.compare("==", n)):
-                    totals = _sums(
-                        e,
-                        starts.shape[0],
-                        lambda t: source + e.load_integer(starts, t),
-                        lambda t, w=width: W + t * w,
-                        None,
-                        ahead,
-                        n,
-                        v,
-                    )
+                    totals = _sums(e, starts.shape[0], pixels_of, n, lambda t, w=width: W + t * w, v, ahead=ahead)
                     for j, row in enumerate(totals):
                         for i, total in enumerate(row):
                             e.store(total, sums, j * width + i * e.lanes)

@@ -129,6 +129,7 @@ CASES: dict[str, Cases] = {
     "direct": Cases(EVERY_DIRECTION),
     "im2col": Cases(EVERY_DIRECTION),
     "im2col_tiled": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
+    "shift_gemm": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
     "gemm1x1": Cases(
         POINTWISE,
         {"r": 1, "s": 1} | RESIZABLE | FORWARD_OR_DATA,

@@ -53,6 +53,11 @@ def _wider_step(grid: Any) -> Any:
     return replace(grid, step=(rows + 1, cols) if grid.counts[0] > 1 else (rows, cols + 1))
 
 
+def _rows_moved(maps: Any) -> Any:
+    rows, cols = maps
+    return np.roll(rows, 1), cols
+
+
 def _short_panels(jobs: Any) -> Any:
     """Each panel without its last pixel."""
     return jobs - np.array([0, 0, 0, 0, 1])
@@ -66,24 +71,19 @@ def _short_lead(grid: Any) -> Any:
     return replace(grid, lead=(grid.lead[0], grid.lead[1] - 1))
 
 
-def _transposed(arrays: Any) -> Any:
-    A, G, B = arrays
-    return A, G, B.T.copy()
-
-
-def _wrong_sign(arrays: Any) -> Any:
-    A, G, B = arrays
-    G[1, 1] *= -1
-    return A, G, B
-
-
-def _last_segment_early(right: Function) -> Function:
-    def wrong(self: Any, *args: object) -> None:
-        right(self, *args)
-        assert len(self.segments) > 1, "one segment has no seam"
-        self.segments[-1, 2] -= 1
+def _taps_reversed(transform_filter_for: Function) -> Function:
+    def wrong(*extents: int) -> Function:
+        return lambda w, *rest: transform_filter_for(*extents)(w[:, ::-1].copy(), *rest)
 
     return wrong
+
+
+def _rows_moved(maps: Any) -> Any:
+    return np.roll(maps[0], 1), maps[1]
+
+
+def _one_tile_less(blocking: Any) -> Any:
+    return replace(blocking, tiles=blocking.tiles - 1)
 
 
 def _twins(pairs: Any) -> Any:
@@ -102,7 +102,6 @@ def _maps_backwards(maps: Any) -> Any:
 
 STRIDED = "n2c4h13w11k6r3s3+stride=2x3+padding=1"
 TILED = "h67w131r7s5+padding=3x2"
-SEGMENTS = "c3h34w61k2r3s3+padding=1"
 
 PLANTED = [
     Planted("naive", "taps in the wrong order", "naive:source_table", _rolled_rows(1)),
@@ -117,16 +116,21 @@ PLANTED = [
         "im2col_tiled", "a pixel left out between panels", "blocking:Blocking.jobs", _result(_short_panels), TILED, 4096
     ),
     Planted("gemm1x1", "channels in the wrong order", "blocking:Blocking.packed", _result(lambda W: W[:, ::-1].copy())),
-    Planted("gemm1x1", "output pixels moved", "columns:source_table", _rolled_rows(0)),
+    Planted("gemm1x1", "output pixels moved", "shift_gemm:index_maps", _result(_rows_moved)),
+    Planted("shift_gemm", "taps in the wrong order", "shift_gemm:tap_offsets", _result(lambda taps: taps[::-1].copy())),
+    Planted(
+        "shift_gemm", "a row left out between tiles", "blocking:Blocking.jobs", _result(_short_panels), TILED, 4096
+    ),
     Planted("separable", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
     Planted("low_rank", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
     *(
-        Planted(name, what, "winograd_transforms:Transform.arrays", fault)
+        Planted(name, what, target, fault)
         for name in ("winograd_f2", "winograd_f4", "winograd_f6")
-        for what, fault in (("B transposed", _result(_transposed)), ("wrong sign in G", _result(_wrong_sign)))
-    ),
-    Planted(
-        "winograd_f4", "a seam off by one tile", "winograd_tiles:Tiles.__init__", _last_segment_early, SEGMENTS, 4096
+        for what, target, fault in (
+            ("taps in the wrong order", "winograd:filter_transform_for", _taps_reversed),
+            ("rows of the image moved", "winograd:padded_maps", _result(_rows_moved)),
+            ("the last tile left out", "winograd:Blocking.choose", _result(_one_tile_less)),
+        )
     ),
     *(
         Planted(name, what, target, fault)
