@@ -25,8 +25,15 @@ from convbench.algorithm import (
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
-from convbench_algorithms.winograd_kernels import invert_tiles, multiply_frequencies, transform_tiles
-from convbench_algorithms.winograd_tiles import Tiles
+from convbench_algorithms.winograd_blocking import Blocking, padded_maps
+from convbench_algorithms.winograd_stages import (
+    ALL,
+    BACK,
+    INTO_FREQUENCIES,
+    PRODUCTS,
+    filter_transform_for,
+    stages_for,
+)
 from convbench_algorithms.winograd_transforms import Transform, transforms
 
 MAX_TAPS: Final = 5
@@ -107,37 +114,43 @@ class WinogradF6(Winograd):
 
 @final
 class WinogradPlan(ConvPlan):
-    """The tiling, the transforms in the spec's dtype, and the workspace of a block of segments."""
+    """The transforms in the spec's dtype, and the workspace of a block of tiles.
+
+    The transformed filter is workspace too, and does not depend on the image's size, nor on the limit for tiles.
+    """
 
     def __init__(self, spec: ConvSpec, resources: Resources, pair: tuple[Transform, Transform]) -> None:
         self.spec = spec
         self.pair = pair
-        self.tiles = tiles = Tiles(spec, resources, pair)
-        arrays = [transform.arrays(spec.dtype) for transform in pair]
-        self.A = np.ascontiguousarray(arrays[0][0].T), np.ascontiguousarray(arrays[1][0].T)
-        self.B = np.ascontiguousarray(arrays[0][2].T), np.ascontiguousarray(arrays[1][2].T)
-        filter_bytes = tiles.frequencies * spec.k * spec.c // spec.groups * spec.itemsize
-        self.workspace_bytes = resources.reserve(tiles.workspace_bytes + filter_bytes)
-        self.V = np.zeros((tiles.frequencies, spec.c, tiles.pitch), spec.dtype)
-        self.M = np.zeros((tiles.frequencies, spec.k, tiles.pitch), spec.dtype)
-        self.scratch = np.zeros(tiles.scratch_shape, spec.dtype)
+        self.blocking = blocking = Blocking.choose(spec, resources, pair)
+        self.workspace_bytes = resources.reserve(blocking.workspace_bytes)
+        (self.A_h, self.G_h, self.B_h), (self.A_w, self.G_w, self.B_w) = (t.arrays(spec.dtype) for t in pair)
+        self.rows, self.cols = padded_maps(spec, pair)
+        self.V = np.zeros(blocking.V_shape, spec.dtype)
+        self.M = np.zeros(blocking.M_shape, spec.dtype)
+        self.lines = np.zeros(blocking.lines_shape, spec.dtype)
+        self.taps = np.zeros(blocking.taps_shape, spec.dtype)
+        extents = pair[0].m, spec.r, pair[1].m, spec.s
+        self.run_stages, self.transform_filter = stages_for(*extents), filter_transform_for(*extents)
         self._compile()
 
     def prepare(self, w: Array) -> PreparedConv:
-        """U = G w G_wᵀ, in float64, as [frequencies, K, C/groups] of the spec's dtype."""
-        spec = self.spec
-        G_h, G_w = (transform.arrays(np.float64)[1] for transform in self.pair)
-        taps = w[..., ::-1, ::-1] if spec.flip else w
-        U = np.einsum("ar,kcrs,bs->abkc", G_h, taps.astype(np.float64), G_w, optimize=True)
-        U = U.reshape(self.tiles.frequencies, spec.k, spec.c // spec.groups)
-        return WinogradConv(self, np.ascontiguousarray(U, dtype=spec.dtype))
+        """U = G w G_wᵀ, packed for the products."""
+        U = np.empty(self.blocking.U_shape, self.spec.dtype)
+        laid = np.ascontiguousarray(w[..., ::-1, ::-1]) if self.spec.flip else w
+        self._transform(laid.reshape(self.spec.k, -1), U)
+        return WinogradConv(self, U)
+
+    def _transform(self, w: Array, U: Array) -> None:
+        self.transform_filter(w, self.spec.groups, self.G_h, self.G_w, self.taps, U, len(self.taps))
 
     def _compile(self) -> None:
-        """No segments: the kernels are compiled and compute nothing."""
+        """No filters and no tiles: the kernels are compiled and compute nothing."""
         spec = self.spec
-        U = np.zeros((self.tiles.frequencies, spec.k, spec.c // spec.groups), spec.dtype)
-        nothing = [np.zeros((0, *shape[1:]), spec.dtype) for shape in (spec.x_shape, spec.y_shape)]
-        WinogradConv(self, U).run(nothing[0], nothing[1], 0, 0)
+        U = np.zeros((self.blocking.U_shape[0], 1), spec.dtype)
+        self._transform(np.zeros((0, math.prod(spec.w_shape[1:])), spec.dtype), U)
+        nothing = [np.zeros((1, *shape[1:3], 0), spec.dtype) for shape in (spec.x_shape, spec.y_shape)]
+        WinogradConv(self, U).run(ALL, 0, 0, nothing[0], nothing[1])
 
 
 @final
@@ -150,17 +163,19 @@ class WinogradConv(PreparedConv):
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`."""
-        tiles = self.plan.tiles
-        for first in range(0, len(tiles.segments), tiles.block):
-            self.run(x, y, first, min(first + tiles.block, len(tiles.segments)))
+        blocking = self.plan.blocking
+        if not blocking.together:
+            self.run(ALL, 0, blocking.tiles, x, y)
+            return
+        for first in range(0, blocking.tiles, blocking.block):
+            last = min(first + blocking.block, blocking.tiles)
+            for stage in (INTO_FREQUENCIES, PRODUCTS, BACK):
+                self.run(stage, first, last, x, y)
 
-    def run(self, x: Array, y: Array, first: int, last: int) -> None:
-        """The block of segments `first` … `last`."""
-        plan, tiles = self.plan, self.plan.tiles
-        segments = tiles.segments[first:last]
-        window, lanes, scratch = tiles.window, tiles.lanes, plan.scratch
-        transform_tiles(
-            x, segments, tiles.maps, tiles.left, tiles.m, window, lanes, plan.B, tiles.input_starts, scratch, plan.V
-        )
-        multiply_frequencies(self.U, plan.V, plan.M, tiles.channel_starts, len(segments) * lanes, len(scratch))
-        invert_tiles(plan.M, segments, tiles.m, window, lanes, plan.A, tiles.output_starts, scratch, y)
+    def run(self, stages: int, first: int, last: int, x: Array, y: Array) -> None:
+        """The stages for the tiles `first` … `last`."""
+        plan, spec = self.plan, self.plan.spec
+        plan.run_stages(
+            stages, first, last, plan.blocking.block, spec.groups, len(plan.lines), x, plan.rows, plan.cols,
+            spec.padding[1][0], plan.B_h, plan.B_w, plan.A_h, plan.A_w, self.U, plan.V, plan.M, plan.lines, y,
+        )  # fmt: skip

@@ -1,148 +1,173 @@
-"""The three kernels of Winograd convolution: into frequencies, the products, and back.
+"""The transforms of Winograd convolution, emitted for each F(m_h,R) × F(m_w,S), with lanes over channels.
 
-Every transform is a small matrix product over lanes of tiles, so `multiply` does them all.
+Every transform is two small matrix products, along H and along W, whose numbers are known: see `linear_forms`.
+The matrices come as arrays too, for the plain code.
 """
+
+# ruff: noqa: ARG001  the emitted code has no use for the matrices, nor the plain code for m, R and S
 
 from __future__ import annotations
 
-from numba import njit, prange
+from typing import Any
 
 from convbench.algorithm import Array
-from convbench.boundary import OUTSIDE, IndexMap
-from convbench.spec import Pair
-from convbench_algorithms.block_product import multiply
-from convbench_algorithms.interleaving import deal, weave
-
-Arrays = tuple[Array, Array]
-Maps = tuple[IndexMap, IndexMap]
-Window = tuple[int, int, int, int]
+from convbench_algorithms.emitter import emitted, lanes_of
+from convbench_algorithms.linear_forms import product
+from convbench_algorithms.winograd_transforms import Matrix, transforms
 
 
-@njit(parallel=True, nogil=True, cache=True)
-def transform_tiles(
-    x: Array,
-    segments: IndexMap,
-    maps: Maps,
-    left: int,
-    m: Pair,
-    window: Window,
-    lanes: int,
-    B: Arrays,
-    starts: Maps,
-    scratch: Array,
-    V: Array,
-) -> None:
-    """V [α_h·α_w,C,pitch] = Bᵀ d B of the tiles d in x [N,C,H,W]; segment i begins at lane i·`lanes`.
-
-    `segments` [·,3] are image, tile row and tile column; `B` the two Bᵀ [α,α]; see `Tiles` for the rest.
-    """
-    C = x.shape[1]
-    rows, cols = maps
-    tile_rows, tile_cols, halo_rows, halo_cols = window
-    height = tile_rows + halo_rows
-    width = tile_cols + halo_cols
-    B_h, B_w = B
-    starts_h, starts_w = starts
-    threads = len(scratch)
-    total = len(segments) * C
-    for thread in prange(threads):
-        phases = scratch[thread, 0]
-        halfway = scratch[thread, 1]
-        # What the phases are dealt from; done with when halfway is written.
-        lines = halfway.reshape(-1)[: m[0] * m[1] * height * width].reshape(m[0], height, m[1] * width)
-        for unit in range(thread * total // threads, (thread + 1) * total // threads):
-            segment = unit // C
-            c = unit % C
-            n, top, first = segments[segment]
-            _copy_rows(x[n, c], rows[top * m[0] :], cols[first * m[1] :], left - first * m[1], lines)
-            for i in range(m[0]):
-                deal(lines[i].reshape(-1), phases[i * m[1] : (i + 1) * m[1]], height * width)
-            for j in range(m[1]):
-                multiply(B_h, phases[j:].reshape(-1), starts_h, halfway[j :: m[1]], tile_rows * width)
-            for a in range(len(B_h)):
-                by_frequency = V[a * len(B_w) : (a + 1) * len(B_w), c, segment * lanes :]
-                multiply(B_w, halfway[a * m[1] :].reshape(-1), starts_w, by_frequency, lanes)
+def _transposed(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
 
 
-@njit(nogil=True, cache=True)
-def _copy_rows(x: Array, rows: IndexMap, cols: IndexMap, left: int, lines: Array) -> None:
-    """Lines [m_h,tile rows,length]: row i of every tile row of the padded x [H,W]; x begins at padded column `left`."""
-    W = x.shape[1]
-    m_h, tile_rows, length = lines.shape
-    begin = min(max(0, left), length)
-    end = max(begin, min(length, left + W))
-    for row in range(tile_rows):
-        for i in range(m_h):
-            source = rows[row * m_h + i]
-            target = lines[i, row]
-            if source == OUTSIDE:
-                for col in range(length):
-                    target[col] = 0
-                continue
-            line = x[source]
-            inside = target[begin:end]
-            line_inside = line[max(0, begin - left) :]
-            for col in range(end - begin):  # a plain loop: Numba's slice assignments cost more than such a row
-                inside[col] = line_inside[col]
-            for col in range(begin):
-                target[col] = 0 if cols[col] == OUTSIDE else line[cols[col]]
-            for col in range(end, length):
-                target[col] = 0 if cols[col] == OUTSIDE else line[cols[col]]
+# --- Bᵀ d B ---------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, nogil=True, cache=True)
-def multiply_frequencies(U: Array, V: Array, M: Array, starts: IndexMap, lanes: int, threads: int) -> None:
-    """M [F,K,pitch] = U [F,K,C/groups] V [F,C,pitch] in the first `lanes` of every frequency and group."""
-    F, K, Cg = U.shape
-    G = V.shape[1] // Cg
-    Kg = K // G
-    for thread in prange(threads):
-        for fg in range(thread * F * G // threads, (thread + 1) * F * G // threads):
-            f = fg // G
-            g = fg % G
-            source = V[f, g * Cg : (g + 1) * Cg].reshape(-1)
-            multiply(U[f, g * Kg : (g + 1) * Kg], source, starts, M[f, g * Kg : (g + 1) * Kg, :lanes], lanes)
+def _input_columns_plain(lines: Array, width: int, B: Array, m: int, R: int) -> None:
+    column = B[0].copy()
+    for j in range(width * lanes_of(lines.itemsize)):
+        for t in range(len(B)):
+            column[t] = 0
+            for i in range(len(B)):
+                column[t] += B[i, t] * lines[i, j]
+        for t in range(len(B)):
+            lines[t, j] = column[t]
 
 
-@njit(parallel=True, nogil=True, cache=True)
-def invert_tiles(
+@emitted(_input_columns_plain)
+def input_columns(e: Any, lines: Any, width: Any, B: Any, m: int, R: int) -> None:
+    """lines [α,width·lanes] = Bᵀ · lines, in place: along H, once for all tiles that share a column."""
+    transform = transforms(m, R)
+    with e.loop(width) as j:
+        column = [e.load(lines.at(i), j * e.lanes) for i in range(transform.alpha)]
+        for t, value in enumerate(product(e, _transposed(transform.B), column)):
+            e.store(value, lines.at(t), j * e.lanes)
+
+
+def _input_rows_plain(lines: Array, V: Array, tiles: int, B: Array, m: int, S: int) -> None:
+    lanes = lanes_of(lines.itemsize)
+    for a in range(len(lines)):
+        for tile in range(tiles):
+            for b in range(len(B)):
+                for lane in range(lanes):
+                    total = V.dtype.type(0)
+                    for j in range(len(B)):
+                        total += B[j, b] * lines[a, (tile * m + j) * lanes + lane]
+                    V[a * len(B) + b, tile, lane] = total
+
+
+@emitted(_input_rows_plain)
+def input_rows(e: Any, lines: Any, V: Any, tiles: Any, B: Any, m: int, S: int) -> None:
+    """V [α_h·α,tiles,lanes] = `lines` · B, tile by tile along W; lines [α_h,≥(tiles·m + S − 1)·lanes]."""
+    transform = transforms(m, S)
+    alpha = transform.alpha
+    with e.loop(lines.shape[0]) as a, e.loop(tiles) as tile:
+        place = lines.at(a) + tile * (m * e.lanes)
+        row = product(e, _transposed(transform.B), [e.load(place, j * e.lanes) for j in range(alpha)])
+        first = V.at(a * alpha, tile)
+        for b, value in enumerate(row):
+            e.store(value, first.plus_bytes(V.strides_bytes[0] * b))
+
+
+# --- Aᵀ M A ---------------------------------------------------------------------------------------
+
+
+def _output_tiles_plain(
     M: Array,
-    segments: IndexMap,
-    m: Pair,
-    window: Window,
-    lanes: int,
-    A: Arrays,
-    starts: Maps,
-    scratch: Array,
-    y: Array,
+    lines: Array,
+    tiles: int,
+    A_h: Array,
+    A_w: Array,
+    m_h: int,
+    R: int,
+    m_w: int,
+    S: int,
 ) -> None:
-    """y [N,K,P,Q] = Aᵀ M A of the tiles of `segments`, cut at P and Q; `A` are the two Aᵀ [m,α]."""
-    _, K, P, Q = y.shape
-    A_h, A_w = A
-    starts_h, starts_w = starts
-    alpha_w = A_w.shape[1]
-    threads = len(scratch)
-    total = len(segments) * K
-    tile_rows, tile_cols, _, halo_cols = window
-    width = tile_cols + halo_cols
-    for thread in prange(threads):
-        halfway = scratch[thread, 0]
-        outputs = scratch[thread, 1, : m[1]]
-        lines = scratch[thread, 1, m[1] :].reshape(-1)
-        for unit in range(thread * total // threads, (thread + 1) * total // threads):
-            segment = unit // K
-            k = unit % K
-            n, top, first = segments[segment]
-            for b in range(alpha_w):
-                source = M[b:].reshape(-1)[k * M.shape[2] + segment * lanes :]
-                multiply(A_h, source, starts_h, halfway[b::alpha_w], lanes)
-            left = first * m[1]
-            right = min(Q, left + tile_cols * m[1])
-            for i in range(m[0]):
-                multiply(A_w, halfway[i * alpha_w :].reshape(-1), starts_w, outputs, lanes)
-                weave(outputs, lines, tile_rows * width)
-                for a in range(min(tile_rows, (P - i + m[0] - 1) // m[0] - top)):
-                    line = lines[a * width * m[1] :]
-                    target = y[n, k, (top + a) * m[0] + i, left:]
-                    for col in range(right - left):
-                        target[col] = line[col]
+    lanes = lanes_of(lines.itemsize)
+    for tile in range(tiles):
+        for i in range(m_h):
+            for j in range(m_w):
+                for lane in range(lanes):
+                    total = M.dtype.type(0)
+                    for a in range(len(A_h)):
+                        for b in range(len(A_w)):
+                            total += A_h[a, i] * A_w[b, j] * M[a * len(A_w) + b, tile, lane]
+                    lines[i, (tile * m_w + j) * lanes + lane] = total
+
+
+@emitted(_output_tiles_plain)
+def output_tiles(
+    e: Any,
+    M: Any,
+    lines: Any,
+    tiles: Any,
+    A_h: Any,
+    A_w: Any,
+    m_h: int,
+    R: int,
+    m_w: int,
+    S: int,
+) -> None:
+    """lines [m_h,tiles·m_w·lanes] = A_hᵀ · M · A_w, tile by tile; M [α_h·α_w,tiles,≥lanes]."""
+    vertical, horizontal = transforms(m_h, R), transforms(m_w, S)
+    with e.loop(tiles) as tile:
+        first = M.at(0, tile)
+        half = []
+        for a in range(vertical.alpha):
+            row = [first.plus_bytes(M.strides_bytes[0] * (a * horizontal.alpha + b)) for b in range(horizontal.alpha)]
+            half.append(product(e, _transposed(horizontal.A), [e.load(place) for place in row]))
+        for j, column in enumerate(zip(*half, strict=True)):
+            for i, value in enumerate(product(e, _transposed(vertical.A), column)):
+                e.store(value, lines.at(i), (tile * m_w + j) * e.lanes)
+
+
+# --- G w Gᵀ ---------------------------------------------------------------------------------------
+
+
+def _filter_taps_plain(
+    taps: Array,
+    U: Array,
+    depth: int,
+    pitch: int,
+    G_h: Array,
+    G_w: Array,
+    m_h: int,
+    R: int,
+    m_w: int,
+    S: int,
+) -> None:
+    lanes = lanes_of(taps.itemsize)
+    for c in range(depth):
+        for a in range(len(G_h)):
+            for b in range(len(G_w)):
+                for lane in range(lanes):
+                    total = U.dtype.type(0)
+                    for r in range(R):
+                        for s in range(S):
+                            total += G_h[a, r] * G_w[b, s] * taps[((c * R + r) * S + s) * lanes + lane]
+                    U[a * len(G_w) + b, c * pitch + lane] = total
+
+
+@emitted(_filter_taps_plain)
+def filter_taps(
+    e: Any,
+    taps: Any,
+    U: Any,
+    depth: Any,
+    pitch: Any,
+    G_h: Any,
+    G_w: Any,
+    m_h: int,
+    R: int,
+    m_w: int,
+    S: int,
+) -> None:
+    """U[·, c·pitch …] = G_h · w_c · G_wᵀ for c < `depth`; taps [depth·R·S·lanes], U [α_h·α_w,…]."""
+    vertical, horizontal = transforms(m_h, R), transforms(m_w, S)
+    with e.loop(depth) as c:
+        first = taps + c * (R * S * e.lanes)
+        columns = [[e.load(first, (r * S + s) * e.lanes) for r in range(R)] for s in range(S)]
+        half = [product(e, vertical.G, column) for column in columns]
+        for a, row in enumerate(zip(*half, strict=True)):
+            for b, value in enumerate(product(e, horizontal.G, row)):
+                e.store(value, U.at(a * horizontal.alpha + b), c * pitch)
