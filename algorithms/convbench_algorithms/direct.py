@@ -1,15 +1,19 @@
-"""Direct convolution, blocked and vectorised: every stride, dilation, group, boundary and direction.
+"""Direct convolution, in registers: every stride, dilation, group, boundary and direction.
 
-A convolution is a weighted sum of shifted images (`phases`), and the kernels sum them in cache-sized
-strips (`shifted_sums`), threaded over images, strips and blocks of output channels. One compiled
-kernel serves every filter size.
+Three forms of the same sum, after what the shape allows an element of x to be used for while it is at hand:
+
+    direct_rows       few taps, one channel from one: an element of x for R rows of y, straight from x
+    direct_tiles      one or a few output channels: blocks of rows × columns, from padded tiles in cache
+    direct_channels   many output channels: a packed product, from padded tiles in cache
+
+The first two compile a kernel for the filter's size; problems that are too small for that take the last.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
@@ -26,15 +30,17 @@ from convbench.algorithm import (
 from convbench.boundary import index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.direct_channels import ChannelsPlan
 from convbench_algorithms.direct_rows import RowsPlan, suits_rows
 from convbench_algorithms.direct_tiles import TilePlan
 from convbench_algorithms.folding import fold_into
 from convbench_algorithms.phases import PhaseImages
-from convbench_algorithms.shifted_sums import CHANNELS_AT_ONCE, dots_with_shifts, sum_of_shifts
+from convbench_algorithms.shifted_dots import dots_with_shifts
 
-STRIP_BYTES = 8192  # partial sums of one strip: a sixth of a usual first-level cache, which x's rows share
-WORTH_COMPILING_FLOPS = 400_000  # below, microseconds are all that a kernel of the problem's own could save
-VECTOR = 16  # strips are whole vectors of the widest machine, so that only the last has a tail
+WORTH_COMPILING_FLOPS: Final = 400_000
+"""Below, microseconds are all that a kernel of the problem's own could save."""
+FEW_CHANNELS: Final = 4
+"""Of output in a group: the sums of so many share the registers with rows."""
 
 
 @final
@@ -70,47 +76,12 @@ class Direct(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        if spec.direct_flops < WORTH_COMPILING_FLOPS:
-            return _SumPlan(spec, resources)
-        return (RowsPlan if suits_rows(spec) else TilePlan)(spec, resources)
-
-
-@final
-class _SumPlan(ConvPlan):
-    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
-        self.phases = PhaseImages(spec, resources)
-        shape = (resources.threads, CHANNELS_AT_ONCE, _strip(spec, self.phases.pitch, resources.threads))
-        self.workspace_bytes = resources.reserve(self.phases.workspace_bytes + math.prod(shape) * spec.itemsize)
-        self.sums = np.empty(shape, spec.dtype)
-        nothing = np.empty((0, spec.groups, 0), spec.dtype)
-        weights = np.empty((spec.k, 0), spec.dtype)
-        sum_of_shifts(
-            nothing, weights, self.phases.shifts[:0], 1, np.empty((0, *spec.y_shape[1:]), spec.dtype), self.sums
-        )
-
-    def prepare(self, w: Array) -> PreparedConv:
-        return _SumConv(self, w.reshape(len(w), -1).copy())
-
-
-def _strip(spec: ConvSpec, pitch: int, threads: int) -> int:
-    """How many positions are summed at a time: what fits in cache, but a strip for every thread."""
-    channels = spec.k // spec.groups
-    at_once = CHANNELS_AT_ONCE if channels >= CHANNELS_AT_ONCE else 1
-    length = (spec.p - 1) * pitch + spec.q
-    for_cache = -(-length * at_once * spec.itemsize // STRIP_BYTES)
-    for_threads = -(-threads * at_once // (spec.n * spec.k))
-    return -(-length // (max(for_cache, for_threads) * VECTOR)) * VECTOR
-
-
-@final
-class _SumConv(PreparedConv):
-    def __init__(self, plan: _SumPlan, w: Array) -> None:
-        self.plan = plan
-        self.w = w  # [K,C/groups·R·S]
-
-    def execute(self, x: Array, y: Array) -> None:
-        phases = self.plan.phases
-        sum_of_shifts(phases.of(x), self.w, phases.shifts, phases.pitch, y, self.plan.sums)
+        if spec.direct_flops >= WORTH_COMPILING_FLOPS:
+            if suits_rows(spec):
+                return RowsPlan(spec, resources)
+            if spec.k // spec.groups <= FEW_CHANNELS:
+                return TilePlan(spec, resources)
+        return ChannelsPlan(spec, resources)
 
 
 @final

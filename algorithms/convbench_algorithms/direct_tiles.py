@@ -19,7 +19,7 @@ from convbench.boundary import IndexMap, index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.direct_strip import strip_of_sums
 from convbench_algorithms.emitter import REGISTERS, lanes_of
-from convbench_algorithms.padded_tiles import fill_edges, fill_middle
+from convbench_algorithms.padded_tiles import fill_tile
 
 TILE_BYTES: Final = 2**18
 """Of one thread's tile: a quarter of a usual second-level cache."""
@@ -90,7 +90,7 @@ class TilePlan(ConvPlan):
         units = spec.n * spec.groups * self.column_tiles * self.row_tiles
         self.chunks = min(-(-resources.threads // units), len(self.first_channels))
         self.kernel = tiles_kernel(
-            self.block.channels, self.block.rows, self.block.vectors, self.block.taps, spec.stride[0], dilation, v
+            self.block.channels, self.block.rows, self.block.vectors, self.block.taps, spec.stride[0], dilation
         )
         nothing = _TileConv(self, np.zeros(spec.w_shape, spec.dtype))
         nothing.run(
@@ -150,7 +150,7 @@ class _TileConv(PreparedConv):
 
 
 @cache
-def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int, dilation: int, phases: int) -> Any:
+def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int, dilation: int) -> Any:
     """The compiled kernel of one block, vertical stride and vertical dilation."""
 
     @njit(parallel=True, nogil=True, cache=True, fastmath=FLAGS)
@@ -175,7 +175,6 @@ def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int,
         """Y [N,K,P,Q]; w [G,blocks,T,taps,channels], whose first channels in a group are `first_channels`."""
         N, K, P, Q = y.shape
         G, blocks = w.shape[:2]
-        W = x.shape[3]
         threads, C, _, v, pitch = tiles.shape
         row_step = v * pitch
         lanes = lanes_of(y.itemsize)
@@ -195,19 +194,9 @@ def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int,
                 q0 = max(i * tile_columns - shift, 0)
                 q1 = min((i + 1) * tile_columns - shift, Q) if i + 1 < column_tiles else Q
                 first_row, tile_rows = p0 * stride, (p1 - p0 - 1) * stride + extent
-                width = q1 - q0 + reach
-                # Groups of v columns that lie inside x need no map: left ≤ (q0 + j)·v and (q0 + j + 1)·v ≤ left + W.
-                start = min(max((left + v - 1) // v - q0, 0), width)
-                stop = max(min((left + W) // v - q0, width), start)
-                first_x = (q0 + start) * v - left
-                margin = -start % lanes  # the middle begins where the tile's vectors do
-                for c in range(C):
-                    at = g * C + c
-                    fill_edges(x, n, at, row_map, first_row, tile_rows, col_map, q0 * v, tile, c, margin, 0, start)
-                    fill_edges(x, n, at, row_map, first_row, tile_rows, col_map, q0 * v, tile, c, margin, stop, width)
-                    fill_middle(
-                        x, n, at, row_map, first_row, tile_rows, first_x, tile, c, margin + start, stop - start, phases
-                    )
+                margin = fill_tile(
+                    x, n, g * C, row_map, first_row, tile_rows, col_map, left, q0, q1 - q0 + reach, lanes, tile
+                )
                 for block in range(blocks * chunk // chunks, blocks * (chunk + 1) // chunks):
                     k = g * (K // G) + first_channels[block]
                     for band in range(p0, p1, rows):
