@@ -23,8 +23,8 @@ from convbench_algorithms.tap_sums import GROUP
 CACHE_LINE_BYTES: Final = 64
 WINDOW_BYTES: Final = 2**19
 """Of one thread's window: half of a usual second-level cache."""
-STRIP_COLUMNS: Final = (128, 1024)
-"""Of a strip, at least and at most: the columns that its ends share with the next are read twice."""
+LEAST_COLUMNS: Final = 128
+"""Of a strip: the columns that its ends share with the next are read twice."""
 PAST_CACHES_BYTES: Final = 2**22
 """An output of this size would only push x out of the last-level cache."""
 
@@ -132,8 +132,7 @@ def _units(spec: ConvSpec, threads: int, lanes: int, columns: int) -> IndexMap:
     """
     images = spec.n * spec.k
     panels = -(-spec.q // lanes)
-    least, most = STRIP_COLUMNS
-    strips = -(-spec.q // min(max(columns, least), most))
+    strips = -(-spec.q // max(columns, LEAST_COLUMNS))
     strips = min(panels, -(-strips * images // threads) * threads // images if images < threads else strips)
     bands = min(spec.p, -(-threads // (images * strips)))
     q = [min(spec.q, i * panels // strips * lanes) for i in range(strips + 1)]

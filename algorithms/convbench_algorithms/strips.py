@@ -17,8 +17,8 @@ from convbench.boundary import OUTSIDE, IndexMap
 from convbench_algorithms.short_sums import copy, filter_both
 from convbench_algorithms.tap_sums import filter_columns, filter_rows, slide, transpose_rows
 
-BATCH: Final = 32
-"""Output rows for which the window is moved once; a multiple of any vector's lanes."""
+BATCH: Final = 16
+"""Output rows between two moves of the window: a multiple of any vector's lanes, and few enough to write at once."""
 
 
 @cache
