@@ -173,7 +173,7 @@ def channels_in_lanes(W: Array, source: Array, starts: IndexMap, pitch: int, Y: 
                     sums,
                     width,
                     count,
-                    count * lanes * T + piece % count * lanes,
+                    count * lanes * T + (i * pieces + piece) % count * lanes,
                 )
                 _transposed(sums, count * lanes, Y[k:, i, left:], min(count * lanes, K - k), width)
 

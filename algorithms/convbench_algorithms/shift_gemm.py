@@ -85,7 +85,8 @@ class ShiftPlan(ConvPlan):
 
         def part(parts: int, wide: bool) -> Part:  # noqa: ARG001
             lines = largest_part(spec.p, parts)
-            return lines, width, math.prod(tile_shape(lines, width))
+            copied = math.prod(tile_shape(lines, width))
+            return (1, lines * width, copied) if reach[1] == 0 else (lines, width, copied)
 
         col_edges = split(spec.q, -(-spec.q // width))
         self.col_edges = np.array(col_edges, np.int64)
@@ -183,6 +184,7 @@ def _multiply_tiles(
     """Y [N·G,K/G,P,Q] of images [N·G,C/G,H,W]; a tile and `sums` for each thread."""
     threads = len(tiles)
     T = len(starts)
+    P, Q = Y.shape[2:]
     across = len(col_edges) - 1
     for thread in prange(threads):
         tile = tiles[thread]
@@ -192,5 +194,9 @@ def _multiply_tiles(
             q = col_edges[place % across]
             q_end = col_edges[place % across + 1]
             fill_tile(images[image], tile, rows, cols, left, u, v, pitch, p, q)
-            target = Y[image, k:k_end, p:p_end, q:q_end]
-            multiply(wide, W[image % len(W), k * T :], tile.reshape(-1), starts, pitch, target, sums[thread])
+            weights = W[image % len(W), k * T :]
+            if pitch == Q:  # no gaps between the lines: they are one
+                target = Y.reshape(len(Y), Y.shape[1], 1, P * Q)[image, k:k_end, :, p * Q : p_end * Q]
+            else:
+                target = Y[image, k:k_end, p:p_end, q:q_end]
+            multiply(wide, weights, tile.reshape(-1), starts, pitch, target, sums[thread])
