@@ -53,6 +53,8 @@ def _fill(
 ) -> None:
     kept, across, length = tile.shape
     one = e.first_lanes(e.integer(1))
+    whole = first + (last - first) // e.lanes * e.lanes
+    tail = e.first_lanes(last - whole)
 
     def border(line: Any, target: Any, step: int, begin: Any, end: Any) -> None:
         with e.loop(end, start=begin) as j:
@@ -65,7 +67,7 @@ def _fill(
                     with e.when(source.compare("!=", OUTSIDE)):
                         e.store_masked(one, e.load_masked(one, line, source), target(b), j)
 
-    def middle(line: Any, target: Any, step: int) -> None:
+    def middle(line: Any, target: Any, step: int, rest: list[Any]) -> None:
         def store(vectors: list[Any], j: Any, mask: Any) -> None:
             for b, phase in enumerate(phases_of(e, vectors)):
                 with e.when(across.compare(">", b)):
@@ -74,16 +76,15 @@ def _fill(
                     else:
                         e.store_masked(mask, phase, target(b), j)
 
-        # Column j·step of the tile is column inside + j·step of x; columns after `last` need not be there.
-        whole = first + (last - first) // e.lanes * e.lanes
+        # Column j·step of the tile is column inside + j·step of x.
         with e.loop(whole, start=first, step=e.lanes) as j:
             store([e.load(line, inside + j * step + i * e.lanes) for i in range(step)], j, None)
-        with e.loop(last, start=whole, step=e.lanes) as j:
-            rest = [e.first_lanes((last - j) * step - i * e.lanes) for i in range(step)]
-            loaded = [e.load_masked(mask, line, inside + j * step + i * e.lanes) for i, mask in enumerate(rest)]
-            store(loaded, j, e.first_lanes(last - j))
+        with e.when(whole.compare("<", last)):
+            place = inside + whole * step
+            store([e.load_masked(mask, line, place + i * e.lanes) for i, mask in enumerate(rest)], whole, tail)
 
     for step in (1, 2, 4):
+        rest = [e.first_lanes((last - whole) * step - i * e.lanes) for i in range(step)]
         with e.when(v.compare("==", step)), e.loop(kept) as a, e.loop(length // pitch) as i:
             h = i * u + a
             with e.when(h.compare("<", rows.shape[0])):
@@ -99,7 +100,7 @@ def _fill(
                 with e.when(source.compare("!=", OUTSIDE)):
                     line = x.at(source)
                     border(line, target, step, e.integer(0), first)
-                    middle(line, target, step)
+                    middle(line, target, step, rest)
                     border(line, target, step, last, pitch)
 
 
