@@ -26,6 +26,7 @@ from convbench.algorithm import (
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.winograd_blocking import Blocking, padded_maps
+from convbench_algorithms.winograd_cost import choose_transforms
 from convbench_algorithms.winograd_stages import (
     ALL,
     BACK,
@@ -39,15 +40,14 @@ from convbench_algorithms.winograd_transforms import Transform, transforms
 MAX_TAPS: Final = 5
 
 
-class Winograd(ForwardAlgorithm):
-    """F(m, R) × F(m, S), for filters of up to 5×5, stride 1 and dilation 1."""
+class WinogradAlgorithm(ForwardAlgorithm):
+    """F(m_h, R) × F(m_w, S), for filters of up to 5×5, stride 1 and dilation 1."""
 
     tags: ClassVar[frozenset[str]] = frozenset({"cpu", "winograd"})
 
-    @property
     @abstractmethod
-    def m(self) -> int:
-        """Outputs of a tile along each axis."""
+    def transforms(self, spec: ConvSpec) -> tuple[Transform, Transform]:
+        """F(m_h, R) and F(m_w, S)."""
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """Stride and dilation 1, and a filter that is worth transforming."""
@@ -62,10 +62,6 @@ class Winograd(ForwardAlgorithm):
         if max(spec.r, spec.s) > MAX_TAPS:
             return Unsupported(f"needs a filter of at most {MAX_TAPS}×{MAX_TAPS}: larger tiles lose too many digits")
         return None
-
-    def transforms(self, spec: ConvSpec) -> tuple[Transform, Transform]:
-        """F(m, R) and F(m, S)."""
-        return tuple(transforms(self.m if taps > 1 else 1, taps) for taps in (spec.r, spec.s))  # type: ignore[return-value]
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """Normwise: the round-off of the products, of C/groups terms each, is amplified by κ along each axis.
@@ -88,8 +84,22 @@ class Winograd(ForwardAlgorithm):
         return WinogradPlan(spec, resources, self.transforms(spec))
 
 
+class SquareTiles(WinogradAlgorithm):
+    """F(m, R) × F(m, S)."""
+
+    @property
+    @abstractmethod
+    def m(self) -> int:
+        """Outputs of a tile along each axis."""
+
+    def transforms(self, spec: ConvSpec) -> tuple[Transform, Transform]:
+        """See `WinogradAlgorithm`."""
+        vertical, horizontal = (transforms(self.m if taps > 1 else 1, taps) for taps in (spec.r, spec.s))
+        return vertical, horizontal
+
+
 @final
-class WinogradF2(Winograd):
+class WinogradF2(SquareTiles):
     """2×2 outputs a tile: the fewest digits lost."""
 
     name: ClassVar[str] = "winograd_f2"
@@ -97,7 +107,7 @@ class WinogradF2(Winograd):
 
 
 @final
-class WinogradF4(Winograd):
+class WinogradF4(SquareTiles):
     """4×4 outputs a tile."""
 
     name: ClassVar[str] = "winograd_f4"
@@ -105,11 +115,22 @@ class WinogradF4(Winograd):
 
 
 @final
-class WinogradF6(Winograd):
+class WinogradF6(SquareTiles):
     """6×6 outputs a tile: the fewest multiplications."""
 
     name: ClassVar[str] = "winograd_f6"
     m: ClassVar[int] = 6
+
+
+@final
+class Winograd(WinogradAlgorithm):
+    """Tiles of 2, 4 or 6 outputs along each axis, as a cost model chooses them for the layer."""
+
+    name: ClassVar[str] = "winograd"
+
+    def transforms(self, spec: ConvSpec) -> tuple[Transform, Transform]:
+        """See `WinogradAlgorithm`."""
+        return choose_transforms(spec)
 
 
 @final

@@ -152,10 +152,8 @@ CASES: dict[str, Cases] = {
         faults="n2c4h12w14k6r5s5+padding=1.0x2.1+filter=rank:2",
     ),
     **{
-        f"winograd_f{m}": Cases(
-            WINOGRAD, {"r": THREE_MOSTLY, "s": THREE_MOSTLY} | RESIZABLE | PLAIN_STEPS | FORWARD_OR_DATA
-        )
-        for m in (2, 4, 6)
+        name: Cases(WINOGRAD, {"r": THREE_MOSTLY, "s": THREE_MOSTLY} | RESIZABLE | PLAIN_STEPS | FORWARD_OR_DATA)
+        for name in ("winograd", "winograd_f2", "winograd_f4", "winograd_f6")
     },
     "scipy_direct": Cases(
         tuple(case for case in PEER if not case.endswith(("reflect", "edge"))),

@@ -125,7 +125,7 @@ PLANTED = [
     Planted("low_rank", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
     *(
         Planted(name, what, target, fault)
-        for name in ("winograd_f2", "winograd_f4", "winograd_f6")
+        for name in ("winograd", "winograd_f2", "winograd_f4", "winograd_f6")
         for what, target, fault in (
             ("taps in the wrong order", "winograd:filter_transform_for", _taps_reversed),
             ("rows of the image moved", "winograd:padded_maps", _result(_rows_moved)),
