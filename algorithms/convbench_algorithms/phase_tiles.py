@@ -27,7 +27,7 @@ def _fill_plain(
     kept, across, length = tile.shape
     for a in range(kept):
         for h in range(a, len(rows), u):
-            if h // u * pitch < length:
+            if (h // u + 1) * pitch <= length:
                 for b in range(across):
                     for col in range(b, min(len(cols), pitch * v), v):
                         outside = rows[h] == OUTSIDE or cols[col] == OUTSIDE
