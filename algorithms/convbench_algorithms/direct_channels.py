@@ -16,8 +16,9 @@ from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import IndexMap, index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.emitter import lanes_of
-from convbench_algorithms.padded_tiles import fill_tile
+from convbench_algorithms.padded_tiles import even_share, fill_tile
 from convbench_algorithms.product import multiply, pack, split, sums_length
+from convbench_algorithms.thread_use import run_on, worthwhile_threads
 
 TILE_BYTES: Final = 2**18
 """Of one thread's tile: a quarter of a usual second-level cache."""
@@ -32,27 +33,29 @@ class ChannelsPlan(ConvPlan):
 
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
         self.spec = spec
+        self.threads = threads = worthwhile_threads(spec, resources.threads)
         C, K, (u, v) = spec.c // spec.groups, spec.k // spec.groups, spec.stride
-        limit = min(TILE_BYTES, resources.tile_limit_bytes // resources.threads)
+        limit = min(TILE_BYTES, resources.tile_limit_bytes // threads)
         self.columns = spec.q if spec.q <= 3 * TILE_COLUMNS // 2 else TILE_COLUMNS
         self.reach = (spec.s - 1) * spec.dilation[1] // v
         pitch = self.columns + self.reach
         rows = max((limit // (C * v * pitch * spec.itemsize) - spec.filter_extent[0]) // u + 1, 1)
         self.column_tiles = -(-spec.q // self.columns)
-        enough = -(-resources.threads // (spec.n * spec.groups * self.column_tiles))
-        self.row_tiles = -(-spec.p // rows)
-        # Threads that share one image share its rows where sums are short, for they read it once; else its channels.
         lanes = lanes_of(spec.itemsize)
         self.wide = lanes <= K and C * spec.r * spec.s >= LONG_SUM
-        self.chunks = min(-(-enough // self.row_tiles), -(-K // (2 * lanes)))
-        self.row_tiles = min(max(self.row_tiles, -(-enough // self.chunks)), spec.p)
+        images = spec.n * spec.groups * self.column_tiles
+        self.row_tiles = -(-spec.p // rows)
+        # Threads share tiles; where there is only one, its channels, for whose sake all of them then copy it.
+        alone = images * self.row_tiles == 1
+        self.chunks = min(threads, -(-K // (2 * lanes))) if alone else 1
+        self.row_tiles = min(even_share(self.row_tiles, images * self.chunks, threads), spec.p)
         rows_in = (-(-spec.p // self.row_tiles) - 1) * u + spec.filter_extent[0]
-        shape = (resources.threads, C, rows_in, v, pitch)
+        shape = (threads, C, rows_in, v, pitch)
         self.workspace_bytes = resources.reserve(
-            (math.prod(shape) + resources.threads * sums_length(spec.itemsize)) * spec.itemsize
+            (math.prod(shape) + threads * sums_length(spec.itemsize)) * spec.itemsize
         )
         self.tiles = np.zeros(shape, spec.dtype)
-        self.sums = np.zeros((resources.threads, sums_length(spec.itemsize)), spec.dtype)
+        self.sums = np.zeros((threads, sums_length(spec.itemsize)), spec.dtype)
         self.maps = index_maps(spec)
         self.starts = self._starts(rows_in, pitch)
         self.edges = np.array(split(K, self.chunks), dtype=np.int64)
@@ -94,7 +97,8 @@ class _ChannelsConv(PreparedConv):
     def run(self, x: Array, y: Array) -> None:
         """`execute`, on any number of images."""
         plan, spec = self.plan, self.plan.spec
-        _multiply_tiles(
+        run_on(
+            plan.threads, _multiply_tiles,
             x, self.w, self.places, plan.edges, plan.starts, *plan.maps, spec.padding[1][0], plan.tiles, plan.sums, y,
             spec.groups, plan.row_tiles, plan.column_tiles, plan.columns, plan.reach, spec.filter_extent[0],
             spec.stride[0], plan.wide,

@@ -19,13 +19,17 @@ from numba import njit, prange
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.spec import ConvSpec
 from convbench_algorithms.emitter import REGISTERS, emitted, lanes_of
-from convbench_algorithms.padded_tiles import every_nth
+from convbench_algorithms.padded_tiles import even_share, every_nth
+from convbench_algorithms.thread_use import run_on, worthwhile_threads
 
 BAND_ROWS: Final = 32
 """Of one thread's unit of work: enough to pay for the rows that two bands both read."""
 PLANES_BYTES: Final = 2**14
 """Small planes are taken together: half of a usual first-level cache."""
-FEW_TAPS: Final = 25
+FEW_TAPS: Final = 9
+FEW_TAPS_OF_NARROW_IMAGES: Final = 25
+NARROW_COLUMNS: Final = 256
+"""In wider images, blocks that move down read too little of a row at a time for the memory's taste."""
 PAST_CACHES_BYTES: Final = 2**24
 FLAGS: Final = {"contract", "reassoc", "nsz", "arcp"}
 
@@ -33,12 +37,13 @@ FLAGS: Final = {"contract", "reassoc", "nsz", "arcp"}
 def suits_rows(spec: ConvSpec) -> bool:
     """Whether the ring is the faster way: few taps, one channel a group, and zeros all around."""
     depthwise = spec.c == spec.groups and spec.dilation[0] == 1 and max(spec.stride) <= 4
-    return depthwise and spec.r * spec.s <= FEW_TAPS and (spec.boundary == "zero" or spec.padding == ((0, 0), (0, 0)))
+    taps = FEW_TAPS_OF_NARROW_IMAGES if spec.w <= NARROW_COLUMNS else FEW_TAPS
+    return depthwise and spec.r * spec.s <= taps and (spec.boundary == "zero" or spec.padding == ((0, 0), (0, 0)))
 
 
-def _ring_plain(
+def _ring_plain(  # type: ignore[no-untyped-def]
     x, w, y, planes, until, q, width, first, last, top, left, _past_caches, R, S, _vectors, u, v, dilation
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     C, H, W = x.shape
     copies = len(y) // C
     for plane in range(planes, until):
@@ -56,9 +61,9 @@ def _ring_plain(
 
 
 @emitted(_ring_plain)
-def ring_of_rows(
+def ring_of_rows(  # type: ignore[no-untyped-def]
     e, x, w, y, planes, until, q, width, first, last, top, left, past_caches, R, S, vectors, u, v, dilation
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     """y [k, first … last, q … q + width] = Σ_r Σ_s w [k,r·S+s] · x [c, p·u + r − top, q·v + s·dilation − left].
 
     For each k from `planes` below `until`, with c = k // (K/C). Images are so many planes more, and w starts again.
@@ -134,7 +139,7 @@ class RowsPlan(ConvPlan):
 
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
         self.spec = spec
-        self.threads = resources.threads
+        self.threads = threads = worthwhile_threads(spec, resources.threads)
         self.workspace_bytes = resources.reserve(math.prod(spec.w_shape) * spec.itemsize)
         lanes = lanes_of(spec.itemsize)
         rows_of_sums = (spec.r - 1) // spec.stride[0] + 1
@@ -144,11 +149,8 @@ class RowsPlan(ConvPlan):
         self.past_caches = math.prod(spec.y_shape) * spec.itemsize >= PAST_CACHES_BYTES and spec.q % lanes == 0
         (u, v), dilation = spec.stride, spec.dilation[1]
         self.kernel = rows_kernel(spec.r, spec.s, vectors, u, v, dilation)
-        enough = -(-resources.threads // (spec.n * spec.k))
-        self.bands = min(max(-(-spec.p // BAND_ROWS), enough), spec.p)
-        self.planes = max(
-            min(PLANES_BYTES // (spec.h * spec.w * spec.itemsize), spec.n * spec.k // resources.threads), 1
-        )
+        self.bands = min(even_share(-(-spec.p // BAND_ROWS), spec.n * spec.k, threads), spec.p)
+        self.planes = max(min(PLANES_BYTES // (spec.h * spec.w * spec.itemsize), spec.n * spec.k // threads), 1)
         nothing = _RowsConv(self, np.zeros(spec.w_shape, spec.dtype))
         nothing.run(np.empty((0, *spec.x_shape[1:]), spec.dtype), np.empty((0, *spec.y_shape[1:]), spec.dtype))
 
@@ -171,7 +173,9 @@ class _RowsConv(PreparedConv):
         """`execute`, on any number of images."""
         plan = self.plan
         (top, _), (left, _) = plan.spec.padding
-        plan.kernel(
+        run_on(
+            plan.threads,
+            plan.kernel,
             x.reshape(-1, *x.shape[2:]),
             self.w,
             y.reshape(-1, *y.shape[2:]),

@@ -19,7 +19,8 @@ from convbench.boundary import IndexMap, index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.direct_strip import strip_of_sums
 from convbench_algorithms.emitter import REGISTERS, lanes_of
-from convbench_algorithms.padded_tiles import fill_tile
+from convbench_algorithms.padded_tiles import even_share, fill_tile
+from convbench_algorithms.thread_use import run_on, worthwhile_threads
 
 TILE_BYTES: Final = 2**18
 """Of one thread's tile: a quarter of a usual second-level cache."""
@@ -60,10 +61,11 @@ class TilePlan(ConvPlan):
 
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
         self.spec = spec
+        self.threads = threads = worthwhile_threads(spec, resources.threads)
         self.block = Block.of(spec)
         lanes = lanes_of(spec.itemsize)
         v, (dilation, column_dilation) = spec.stride[1], spec.dilation
-        limit = min(TILE_BYTES, resources.tile_limit_bytes // resources.threads)
+        limit = min(TILE_BYTES, resources.tile_limit_bytes // threads)
         columns = spec.q if spec.q <= 3 * TILE_COLUMNS // 2 else TILE_COLUMNS
         self.reach = (spec.s - 1) * column_dilation // v
         widest = columns + lanes * (columns < spec.q)
@@ -72,13 +74,13 @@ class TilePlan(ConvPlan):
         row_bytes = spec.c // spec.groups * v * pitch * spec.itemsize
         rows = max((limit // row_bytes - spec.filter_extent[0]) // spec.stride[0] + 1, self.block.rows)
         self.column_tiles = -(-spec.q // columns)
-        enough = -(-resources.threads // (spec.n * spec.groups * self.column_tiles))
-        self.row_tiles = min(max(-(-spec.p // rows), enough), spec.p // self.block.rows)
+        tiles = even_share(-(-spec.p // rows), spec.n * spec.groups * self.column_tiles, threads)
+        self.row_tiles = min(tiles, spec.p // self.block.rows)
         self.columns = columns
         rows = -(-spec.p // self.row_tiles)
         rows_in = (rows - 1) * spec.stride[0] + spec.filter_extent[0]
-        shape = (resources.threads, spec.c // spec.groups, rows_in, v, pitch)
-        self.workspace_bytes = resources.reserve(math.prod(shape) * spec.itemsize + 64 * resources.threads)
+        shape = (threads, spec.c // spec.groups, rows_in, v, pitch)
+        self.workspace_bytes = resources.reserve(math.prod(shape) * spec.itemsize + 64 * threads)
         self.tiles = _aligned(shape, spec.dtype)
         self.maps = index_maps(spec)
         self.offsets = self._offsets(rows_in, pitch)
@@ -88,7 +90,7 @@ class TilePlan(ConvPlan):
             np.arange(-(-K // self.block.channels)) * self.block.channels, K - self.block.channels
         )
         units = spec.n * spec.groups * self.column_tiles * self.row_tiles
-        self.chunks = min(-(-resources.threads // units), len(self.first_channels))
+        self.chunks = min(-(-threads // units), len(self.first_channels))
         self.kernel = tiles_kernel(
             self.block.channels, self.block.rows, self.block.vectors, self.block.taps, spec.stride[0], dilation
         )
@@ -140,9 +142,9 @@ class _TileConv(PreparedConv):
 
     def run(self, x: Array, y: Array) -> None:
         """`execute`, on any number of images."""
-        plan = self.plan
-        spec = plan.spec
-        plan.kernel(
+        plan, spec = self.plan, self.plan.spec
+        run_on(
+            plan.threads, plan.kernel,
             x, self.w, plan.first_channels, plan.offsets, *plan.maps, spec.padding[1][0], plan.tiles, y,
             plan.row_tiles, plan.column_tiles, plan.columns, plan.chunks, plan.reach, spec.filter_extent[0],
             plan.past_caches,

@@ -19,6 +19,11 @@ SHUFFLED_PHASES: Final = 4
 """Strides above this are exotic."""
 
 
+def even_share(parts: int, images: int, threads: int) -> int:
+    """At least so many parts of each image that every thread gets as many."""
+    return next(more for more in range(parts, parts + threads) if more * images % threads == 0)
+
+
 @njit(nogil=True, cache=True)
 def fill_tile(
     x: Array,
@@ -44,7 +49,7 @@ def fill_tile(
     # Groups of v columns that lie inside x need no map: left ≤ (q + j)·v and (q + j + 1)·v ≤ left + W.
     start = min(max((left + v - 1) // v - q, 0), width)
     stop = max(min((left + W) // v - q, width), start)
-    margin = -start % alignment
+    margin: int = -start % alignment
     for c in range(C):
         k = first_channel + c
         fill_edges(x, n, k, row_map, first_row, rows, col_map, q * v, tile, c, margin, 0, start)

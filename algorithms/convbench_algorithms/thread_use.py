@@ -1,0 +1,30 @@
+"""How many threads a problem is worth: waking one that sleeps costs as much as some million multiply-adds."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba
+
+from convbench.spec import ConvSpec
+
+WAKING_FLOPS: Final = 7_000_000
+"""What one core does in the 20 µs or so in which another wakes up and is told what to do."""
+
+
+def worthwhile_threads(spec: ConvSpec, threads: int) -> int:
+    """`threads`, or 1 for what is done before a second one has begun."""
+    return threads if spec.direct_flops > WAKING_FLOPS else 1
+
+
+def run_on(threads: int, kernel: Any, *arguments: Any) -> None:
+    """Call a parallel kernel with at most so many of the threads that Numba may use now."""
+    allowed = numba.get_num_threads()
+    if threads >= allowed:
+        kernel(*arguments)
+        return
+    numba.set_num_threads(threads)
+    try:
+        kernel(*arguments)
+    finally:
+        numba.set_num_threads(allowed)

@@ -1,0 +1,208 @@
+"""The direct kernels: each against its plain twin, and each form of `direct` on problems that it alone would take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import njit
+
+from contract.harness import changed, check_contract, planned
+from convbench.spec import ConvSpec
+from convbench_algorithms import direct, direct_rows, direct_tiles, thread_use
+from convbench_algorithms.direct import Direct
+from convbench_algorithms.direct_channels import ChannelsPlan
+from convbench_algorithms.direct_rows import RowsPlan, ring_of_rows
+from convbench_algorithms.direct_strip import strip_of_sums
+from convbench_algorithms.direct_tiles import TilePlan
+from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.padded_tiles import even_share, fill_middle
+
+RNG_SEED = 5
+UNWRITTEN = 12345  # more than any sum of the small integers below
+
+
+def whole_numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Small integers, whose sums of products are exact in any order."""
+    return np.random.default_rng(RNG_SEED).integers(-4, 5, shape).astype(dtype)
+
+
+def both(compiled, kernel):
+    """What `compiled` makes of the kernel emitted and plain."""
+    return [compiled(kernel), compiled(kernel.plain)]
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+# channels, rows, vectors, taps, stride, dilation
+STRIPS = [(1, 3, 2, 3, 1, 1), (2, 2, 1, 5, 2, 1), (1, 4, 3, 2, 1, 3), (3, 1, 1, 1, 3, 2)]
+
+
+@pytest.mark.parametrize("constants", STRIPS)
+@pytest.mark.parametrize("columns", [1, 16, 37, 100])
+def test_a_strip_is_its_plain_twin(constants: tuple[int, ...], columns: int, dtype: str) -> None:
+    channels, rows, vectors, taps, stride, dilation = constants
+    offsets = np.array([0, 3, 260, 1])
+    x, w = whole_numbers((30 * 130,), dtype), whole_numbers((2, 3, len(offsets), taps, channels), dtype)
+    results = []
+
+    def compiled(form):
+        @njit
+        def strip(x, offsets, w, y, columns, past_caches):
+            form(
+                x,
+                7,
+                130,
+                offsets,
+                w,
+                1,
+                2,
+                y,
+                1,
+                2,
+                3,
+                4,
+                columns,
+                past_caches,
+                channels,
+                rows,
+                vectors,
+                taps,
+                stride,
+                dilation,
+            )
+
+        return strip
+
+    for strip in both(compiled, strip_of_sums):
+        y = np.full((2, 5, 9, 140), UNWRITTEN, dtype)
+        strip(x, offsets, w, y, columns, False)
+        results.append(y)
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0] != UNWRITTEN).sum() <= channels * rows * columns, "wrote past its block"
+    expected = sum(
+        w[1, 2, t, r, 0] * x[7 + offset + r * dilation * 130 + np.arange(columns)]
+        for t, offset in enumerate(offsets)
+        for r in range(taps)
+    )
+    np.testing.assert_array_equal(results[0][1, 2, 3, 4 : 4 + columns], expected)
+
+
+# R, S, vectors, u, v, dilation
+RINGS = [(3, 3, 2, 1, 1, 1), (3, 3, 1, 2, 2, 1), (5, 4, 2, 1, 3, 2), (2, 3, 1, 3, 1, 1), (1, 1, 1, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("constants", RINGS)
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 9), (11, 70)])
+def test_a_ring_is_its_plain_twin(constants: tuple[int, ...], height: int, width: int, dtype: str) -> None:
+    R, S, vectors, u, v, dilation = constants
+    top, left = 2, 1
+    x, w = whole_numbers((6, height, width), dtype), whole_numbers((6, R * S), dtype)
+    P, Q = max((height + 4 - R) // u + 1, 1), max((width + 2 - dilation * (S - 1) - 1) // v + 1, 1)
+    results = []
+
+    def compiled(form):
+        @njit
+        def ring(x, w, y, q, width, past_caches):
+            form(x, w, y, 3, 10, q, width, 0, P, top, left, past_caches, R, S, vectors, u, v, dilation)
+
+        return ring
+
+    for ring in both(compiled, ring_of_rows):
+        y = np.full((12, P, Q), UNWRITTEN, dtype)
+        block = vectors * lanes_of(y.itemsize)
+        for q in range(0, Q, block):
+            ring(x, w, y, q, min(block, Q - q), False)
+        results.append(y)
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0][:3] == UNWRITTEN).all()
+    assert (results[0][10:] == UNWRITTEN).all()
+    assert not (results[0][3:10] == UNWRITTEN).any()
+
+
+@pytest.mark.parametrize("v", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 40])
+def test_phases_are_taken_apart_as_the_plain_twin_does(v: int, count: int, dtype: str) -> None:
+    x = whole_numbers((2, 3, 5, 7 + 40 * v), dtype)
+    row_map = np.array([0, -1, 4, 2, 2, -1])
+    tiles = []
+
+    def compiled(form):
+        @njit
+        def fill(x, row_map, tile, count):
+            form(x, 1, 2, row_map, 1, 4, 6, tile, 1, 3, count)
+
+        return fill
+
+    for fill in both(compiled, fill_middle):
+        tile = np.full((2, 4, v, 50), UNWRITTEN, dtype)
+        fill(x, row_map, tile, count)
+        tiles.append(tile)
+    np.testing.assert_array_equal(tiles[0], tiles[1])
+    assert (tiles[0][0] == UNWRITTEN).all()
+    np.testing.assert_array_equal(tiles[0][1, 1, v - 1, 3 : 3 + count], x[1, 2, 4, 6 + v - 1 :: v][:count])
+
+
+FORMS = {
+    "c5h17w19k5r3s3+padding=1+groups=5": RowsPlan,
+    "n2c3h40w70k6r3s2+padding=2.1x0.1+groups=3+stride=2": RowsPlan,
+    "c2h14w14k2r5s5+padding=2+groups=2+flip=true": RowsPlan,
+    "h9w33r3s3+padding=1+stride=1x4+dilation=1x2": RowsPlan,
+    "h70w90r5s4+padding=2+boundary=reflect": TilePlan,
+    "h40w90r9s3+padding=7+flip=true": TilePlan,
+    "n2c6h30w41k4r3s3+padding=1+groups=2+stride=2x3+dilation=2": TilePlan,
+    "h3w5r34s3+padding=34.33x3.2": TilePlan,
+    "h37w850r7s3+padding=3+boundary=wrap": TilePlan,
+    "c3h31w33k37r5s5+padding=2+stride=2": ChannelsPlan,
+    "c4h14w850k10r3s3+padding=1+groups=2": ChannelsPlan,
+    "c70h7w7k70r3s3+padding=1": ChannelsPlan,
+}
+
+
+@pytest.mark.parametrize("text", FORMS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_form_keeps_the_contract(text: str, threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "WORTH_COMPILING_FLOPS", 0)
+    monkeypatch.setattr(thread_use, "WAKING_FLOPS", 0)
+    spec = changed(ConvSpec.parse(text), dtype=dtype)
+    assert type(planned(Direct(), spec, threads)) is FORMS[text]
+    check_contract(Direct(), spec, threads)
+    check_contract(Direct(), spec, threads, tile_limit_bytes=4096)
+
+
+@pytest.mark.parametrize(
+    ("module", "text"), [(direct_rows, "h40w256r3s3+padding=1"), (direct_tiles, "h40w1024r7s7+padding=3")]
+)
+def test_large_outputs_past_the_caches(module: object, text: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever y begins: the harness's arrays are not aligned to vectors, and not all alike."""
+    monkeypatch.setattr(module, "PAST_CACHES_BYTES", 0)
+    monkeypatch.setattr(direct, "WORTH_COMPILING_FLOPS", 0)
+    spec = changed(ConvSpec.parse(text), dtype=dtype)
+    plan = planned(Direct(), spec)
+    assert plan.past_caches
+    check_contract(Direct(), spec)
+    rng = np.random.default_rng(RNG_SEED)
+    conv = plan.prepare(rng.standard_normal(spec.w_shape).astype(dtype))
+    x = rng.standard_normal(spec.x_shape).astype(dtype)
+    results = []
+    for start in range(0, 16, 3):
+        buffer = np.full(spec.h * spec.w + 32, 7, dtype)
+        first = -buffer.ctypes.data % 64 // buffer.itemsize + start
+        y = buffer[first : first + spec.h * spec.w].reshape(spec.y_shape)
+        conv.execute(x, y)
+        results.append(y)
+        assert (buffer[:first] == 7).all()
+        assert (buffer[first + y.size :] == 7).all()
+    for y in results:
+        np.testing.assert_allclose(y, results[0], rtol=1e-4, atol=1e-4)
+
+
+def test_threads_get_as_many_tiles_each() -> None:
+    for parts in range(1, 9):
+        for images in range(1, 5):
+            for threads in range(1, 6):
+                share = even_share(parts, images, threads)
+                assert parts <= share < parts + threads
+                assert share * images % threads == 0
