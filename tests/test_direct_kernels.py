@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numba import njit
@@ -26,9 +28,49 @@ def whole_numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return np.random.default_rng(RNG_SEED).integers(-4, 5, shape).astype(dtype)
 
 
-def both(compiled, kernel):
-    """What `compiled` makes of the kernel emitted and plain."""
-    return [compiled(kernel), compiled(kernel.plain)]
+@cache
+def strips(channels: int, rows: int, vectors: int, taps: int, stride: int, dilation: int):
+    """The strip's kernel, emitted and plain."""
+
+    def compiled(form):
+        @njit
+        def strip(x, offsets, w, y, columns, past_caches):
+            form(
+                x, 7, 130, offsets, w, 1, 2, y, 1, 2, 3, 4, columns, past_caches,
+                channels, rows, vectors, taps, stride, dilation,
+            )  # fmt: skip
+
+        return strip
+
+    return compiled(strip_of_sums), compiled(strip_of_sums.plain)
+
+
+@cache
+def rings(R: int, S: int, vectors: int, u: int, v: int, dilation: int):
+    """The ring's kernel, emitted and plain."""
+
+    def compiled(form):
+        @njit
+        def ring(x, w, y, q, width, P, past_caches):
+            form(x, w, y, 3, 10, q, width, 0, P, 2, 1, past_caches, R, S, vectors, u, v, dilation)
+
+        return ring
+
+    return compiled(ring_of_rows), compiled(ring_of_rows.plain)
+
+
+@cache
+def fills():
+    """The tile's filling, emitted and plain."""
+
+    def compiled(form):
+        @njit
+        def fill(x, row_map, tile, count):
+            form(x, 1, 2, row_map, 1, 4, 6, tile, 1, 3, count)
+
+        return fill
+
+    return compiled(fill_middle), compiled(fill_middle.plain)
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -43,40 +85,11 @@ STRIPS = [(1, 3, 2, 3, 1, 1), (2, 2, 1, 5, 2, 1), (1, 4, 3, 2, 1, 3), (3, 1, 1, 
 @pytest.mark.parametrize("constants", STRIPS)
 @pytest.mark.parametrize("columns", [1, 16, 37, 100])
 def test_a_strip_is_its_plain_twin(constants: tuple[int, ...], columns: int, dtype: str) -> None:
-    channels, rows, vectors, taps, stride, dilation = constants
+    channels, rows, _, taps, _, dilation = constants
     offsets = np.array([0, 3, 260, 1])
     x, w = whole_numbers((30 * 130,), dtype), whole_numbers((2, 3, len(offsets), taps, channels), dtype)
     results = []
-
-    def compiled(form):
-        @njit
-        def strip(x, offsets, w, y, columns, past_caches):
-            form(
-                x,
-                7,
-                130,
-                offsets,
-                w,
-                1,
-                2,
-                y,
-                1,
-                2,
-                3,
-                4,
-                columns,
-                past_caches,
-                channels,
-                rows,
-                vectors,
-                taps,
-                stride,
-                dilation,
-            )
-
-        return strip
-
-    for strip in both(compiled, strip_of_sums):
+    for strip in strips(*constants):
         y = np.full((2, 5, 9, 140), UNWRITTEN, dtype)
         strip(x, offsets, w, y, columns, False)
         results.append(y)
@@ -98,23 +111,14 @@ RINGS = [(3, 3, 2, 1, 1, 1), (3, 3, 1, 2, 2, 1), (5, 4, 2, 1, 3, 2), (2, 3, 1, 3
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 9), (11, 70)])
 def test_a_ring_is_its_plain_twin(constants: tuple[int, ...], height: int, width: int, dtype: str) -> None:
     R, S, vectors, u, v, dilation = constants
-    top, left = 2, 1
     x, w = whole_numbers((6, height, width), dtype), whole_numbers((6, R * S), dtype)
     P, Q = max((height + 4 - R) // u + 1, 1), max((width + 2 - dilation * (S - 1) - 1) // v + 1, 1)
     results = []
-
-    def compiled(form):
-        @njit
-        def ring(x, w, y, q, width, past_caches):
-            form(x, w, y, 3, 10, q, width, 0, P, top, left, past_caches, R, S, vectors, u, v, dilation)
-
-        return ring
-
-    for ring in both(compiled, ring_of_rows):
+    for ring in rings(*constants):
         y = np.full((12, P, Q), UNWRITTEN, dtype)
         block = vectors * lanes_of(y.itemsize)
         for q in range(0, Q, block):
-            ring(x, w, y, q, min(block, Q - q), False)
+            ring(x, w, y, q, min(block, Q - q), P, False)
         results.append(y)
     np.testing.assert_array_equal(results[0], results[1])
     assert (results[0][:3] == UNWRITTEN).all()
@@ -128,15 +132,7 @@ def test_phases_are_taken_apart_as_the_plain_twin_does(v: int, count: int, dtype
     x = whole_numbers((2, 3, 5, 7 + 40 * v), dtype)
     row_map = np.array([0, -1, 4, 2, 2, -1])
     tiles = []
-
-    def compiled(form):
-        @njit
-        def fill(x, row_map, tile, count):
-            form(x, 1, 2, row_map, 1, 4, 6, tile, 1, 3, count)
-
-        return fill
-
-    for fill in both(compiled, fill_middle):
+    for fill in fills():
         tile = np.full((2, 4, v, 50), UNWRITTEN, dtype)
         fill(x, row_map, tile, count)
         tiles.append(tile)
