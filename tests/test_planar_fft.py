@@ -9,30 +9,31 @@ import pytest
 from numba import njit
 
 from convbench.spec import ConvSpec
-from convbench_algorithms import fft_passes
 from convbench_algorithms.butterflies import RADICES
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.fft_error import fft_error
-from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, LAST_RADICES, SYNTHESISE
-from convbench_algorithms.planar_fft import forward_columns, inverse_columns, rows_there_and_back, transform
+from convbench_algorithms.fft_passes import (
+    ANALYSE,
+    CONVOLVE,
+    LAST_RADICES,
+    SYNTHESISE,
+    column_last,
+    column_pass,
+    row_pass,
+    squares,
+)
+from convbench_algorithms.planar_fft import kernels, transform, transform_tile
 from convbench_algorithms.spectral_sums import channel_sums
 from convbench_algorithms.tile_choice import lengths
 
 
-@njit(cache=True)
-def _through(step, tile, spectrum, column_passes, column_twiddles, row_passes, row_twiddles):
-    if step != SYNTHESISE:
-        forward_columns(tile[0], tile[1], column_passes, column_twiddles)
-    rows_there_and_back(tile[0], tile[1], spectrum[0], spectrum[1], row_passes, row_twiddles, step)
-    if step != ANALYSE:
-        inverse_columns(tile[0], tile[1], column_passes, column_twiddles)
-
-
 def through(step, tile, spectrum=None):
     """The tile [2,M,N] taken through a step, as a copy."""
-    result = tile.copy()
+    result = np.zeros((2, *tile.shape[1:]), tile.dtype)
+    result[...] = tile
     columns, rows = transform(tile.shape[1:], tile.dtype)
-    _through(step, result, result.copy() if spectrum is None else spectrum, *columns, *rows)
+    filters = result.copy() if spectrum is None else spectrum
+    transform_tile(kernels(tile.dtype, step), step, *result, tile.shape[2], *filters, *columns, *rows)
     return result
 
 
@@ -81,39 +82,44 @@ def test_a_spectrum_is_a_permutation_of_numpys(dtype):
 
 
 @cache
-def caller(kernel, inverse):
+def column_caller(kernel, inverse):
     """A pass, for calls from Python: compiled once for all radices."""
-    return njit(lambda re, im, at, span, radix, w, begin: kernel(re, im, at, span, radix, w, begin, inverse))
+    return njit(lambda re, im, N, at, span, radix, w, begin: kernel(re, im, at, span, radix, w, begin, inverse))
+
+
+@cache
+def row_caller(kernel, inverse):
+    return njit(lambda re, im, N, at, span, radix, w, begin: kernel(re, im, N, at, span, radix, w, begin, inverse))
 
 
 @pytest.mark.parametrize("radix", RADICES)
 @pytest.mark.parametrize("inverse", [0, 1])
-def test_passes_compute_what_their_plain_twins_do(dtype, radix, inverse):
+@pytest.mark.parametrize("along", ["columns", "rows"])
+def test_passes_compute_what_their_plain_twins_do(dtype, radix, inverse, along):
     lanes = lanes_of(np.dtype(dtype).itemsize)
-    kernels = fft_passes.column_pass, fft_passes.row_pass
-    for kernel, span, shape in zip(
-        kernels, (radix * 3, radix * lanes), ((radix * 6, 3 * lanes), (3 * lanes, 2 * radix * lanes)), strict=True
-    ):
-        rng = np.random.default_rng(radix)
-        factors = rng.standard_normal((2, radix, span // radix))
-        factors[:, 0] = [[1], [0]]  # of q = 0
-        twiddles = np.concatenate([np.zeros(5), factors.ravel()]).astype(dtype)
-        tile = rng.standard_normal((2, *shape)).astype(dtype)
-        results = []
-        for function in (kernel, kernel.plain):
-            planes = tile.copy()
-            call = caller(function, inverse)
-            call(*planes, lanes, span, radix, twiddles, 5)
-            results.append(planes)
-        np.testing.assert_allclose(*results, rtol=0, atol=100 * np.finfo(dtype).eps * radix)
-        assert np.array_equal(results[0] != tile, results[1] != tile), "what is changed, and what is not"
+    columns = along == "columns"
+    kernel, caller = (column_pass, column_caller) if columns else (row_pass, row_caller)
+    span = radix * (3 if columns else lanes)
+    shape = (2 * span, 3 * lanes) if columns else (3 * lanes, 2 * span + 4)
+    rng = np.random.default_rng(radix)
+    factors = rng.standard_normal((2, radix, span // radix))
+    factors[:, 0] = [[1], [0]]  # of q = 0
+    twiddles = np.concatenate([np.zeros(5), factors.ravel()]).astype(dtype)
+    tile = rng.standard_normal((2, *shape)).astype(dtype)
+    results = []
+    for function in (kernel, kernel.plain):
+        planes = tile.copy()
+        caller(function, inverse)(*planes, 2 * span, lanes, span, radix, twiddles, 5)
+        results.append(planes)
+    np.testing.assert_allclose(*results, rtol=0, atol=100 * np.finfo(dtype).eps * radix)
+    assert np.array_equal(results[0] != tile, results[1] != tile), "what is changed, and what is not"
 
 
 @pytest.mark.parametrize("radix", LAST_RADICES)
 def test_the_last_pass_computes_what_its_plain_twin_does(dtype, radix):
     lanes = lanes_of(np.dtype(dtype).itemsize)
     tile = np.random.default_rng(1).standard_normal((2, 3 * radix, 3 * lanes)).astype(dtype)
-    kernel, results = fft_passes.column_last, []
+    kernel, results = column_last, []
     for function in (kernel, kernel.plain):
         planes = tile.copy()
         njit(lambda re, im, at, radix, run=function: run(re, im, at, radix))(*planes, lanes, radix)
@@ -125,10 +131,11 @@ def test_the_last_pass_computes_what_its_plain_twin_does(dtype, radix):
 def test_squares_compute_what_their_plain_twin_does(dtype, step):
     lanes = lanes_of(np.dtype(dtype).itemsize)
     tile, spectrum = np.random.default_rng(2).standard_normal((2, 2, 2 * lanes, 3 * lanes)).astype(dtype)
-    kernel, results = fft_passes.squares, []
+    kernel, results = squares, []
     for function in (kernel, kernel.plain):
         planes = tile.copy()
-        njit(lambda re, im, at, a, b, run=function: run(re, im, at, a, b, step))(*planes, lanes, *spectrum)
+        call = njit(lambda re, im, N, at, a, b, run=function: run(re, im, N, at, a, b, step))
+        call(*planes, 2 * lanes, lanes, *spectrum)
         results.append(planes)
     np.testing.assert_allclose(*results, rtol=0, atol=2000 * np.finfo(dtype).eps * lanes)
 

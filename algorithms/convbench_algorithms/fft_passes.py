@@ -135,11 +135,11 @@ def column_last(e: Emitter, re: Operand, im: Operand, column: Int, radix: Int) -
 
 
 def _row_pass_plain(
-    re: Array, im: Array, row: int, span: int, radix: int, twiddles: Array, begin: int, inverse: int
+    re: Array, im: Array, N: int, row: int, span: int, radix: int, twiddles: Array, begin: int, inverse: int
 ) -> None:
     w = twiddles[begin : begin + 2 * span].reshape(2, radix, span // radix)
     end = row + lanes_of(re.itemsize)
-    _lines_pass(re[row:end].T, im[row:end].T, span, radix, w, inverse)
+    _lines_pass(re[row:end, :N].T, im[row:end, :N].T, span, radix, w, inverse)
 
 
 @emitted(_row_pass_plain)
@@ -147,6 +147,7 @@ def row_pass(
     e: Emitter,
     re: Operand,
     im: Operand,
+    N: Int,
     row: Int,
     span: Int,
     radix: Int,
@@ -154,15 +155,15 @@ def row_pass(
     begin: Int,
     inverse: int,
 ) -> None:
-    """One pass along the rows of re, im [M,N] from `row` on, as many as a vector has lanes, each 1/radix of its span.
+    """One pass along N points of the rows of re, im [M,pitch] from `row` on, as many as a vector has lanes.
 
-    m is a multiple of the lanes.
+    The factors stand as those of `column_pass`; m is a multiple of the lanes.
     """
     for r in RADICES:
         with e.when(radix.compare("==", r)):
             m = span // r
             leg_bytes = m * re.itemsize
-            with e.loop(re.shape[1] // span) as block, e.loop(m, step=e.lanes) as j, e.loop(e.lanes) as line:
+            with e.loop(N // span) as block, e.loop(m, step=e.lanes) as j, e.loop(e.lanes) as line:
                 column = block * span + j
                 factor = _factors(twiddles + begin + j, span, m, e.load)
                 _butterfly(e, re.at(row + line) + column, im.at(row + line) + column, leg_bytes, r, factor, inverse)
@@ -172,11 +173,11 @@ def _factors(first: Pointer, span: Int, m: Int, read: Callable[..., Any]) -> Fac
     return lambda q: (read(first, m * q), read(first, m * q + span))
 
 
-def _squares_plain(re: Array, im: Array, row: int, filter_re: Array, filter_im: Array, step: int) -> None:
+def _squares_plain(re: Array, im: Array, N: int, row: int, filter_re: Array, filter_im: Array, step: int) -> None:
     n = lanes_of(re.itemsize)
     ones = np.zeros((2, n, 1))
     ones[0] = 1
-    for column in range(0, re.shape[1], n):
+    for column in range(0, N, n):
         a, b = re[row : row + n, column : column + n], im[row : row + n, column : column + n]
         if step != SYNTHESISE:
             _lines_pass(a.T, b.T, n, n, ones, 0)
@@ -191,13 +192,22 @@ def _squares_plain(re: Array, im: Array, row: int, filter_re: Array, filter_im: 
 
 
 @emitted(_squares_plain)
-def squares(e: Emitter, re: Operand, im: Operand, row: Int, filter_re: Operand, filter_im: Operand, step: int) -> None:
+def squares(
+    e: Emitter,
+    re: Operand,
+    im: Operand,
+    N: Int,
+    row: Int,
+    filter_re: Operand,
+    filter_im: Operand,
+    step: int,
+) -> None:
     """The last transform along rows, the first back, or both with the product by a spectrum between them.
 
-    Takes the rows of re, im [M,N] from `row` on, as many as a vector has lanes. ANALYSE leaves each square transposed,
-    and so SYNTHESISE and the filter's spectrum, which was analysed, expect it.
+    Takes N points of the rows of re, im [M,pitch] from `row` on, as many rows as a vector has lanes. ANALYSE leaves
+    each square transposed, and so SYNTHESISE and the filter's spectrum, which was analysed, expect it.
     """
-    with e.loop(re.shape[1], step=e.lanes) as column:
+    with e.loop(N, step=e.lanes) as column:
         places = [(re.at(row + k) + column, im.at(row + k) + column) for k in range(e.lanes)]
         x = [(e.load(real), e.load(imaginary)) for real, imaginary in places]
         if step != SYNTHESISE:

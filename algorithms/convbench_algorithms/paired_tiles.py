@@ -7,22 +7,21 @@ each frequency, and synthesised, a batch of pairs at a time.
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import OUTSIDE
-from convbench.spec import ConvSpec, Pair
-from convbench_algorithms.calls import address_of
+from convbench.spec import ConvSpec
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.fft_tiles import TileGrid, is_depthwise
-from convbench_algorithms.planar_fft import LINE_BYTES, pitch, transform
+from convbench_algorithms.planar_fft import LINE_BYTES, kernels, pitch, tile_bytes, transform
 from convbench_algorithms.spectral_sums import channel_sums
 from convbench_algorithms.tile_copies import PaddedInput, extents, padded_input
-from convbench_algorithms.tile_pairs import NO_TILE, TilePairs, share_out, take_share
+from convbench_algorithms.tile_pairs import NO_TILE, TilePairs, transform_pairs
 
 MOST_PAIRS: Final = 16
 """In a batch: as often is a filter's spectrum used that has been loaded once."""
@@ -47,20 +46,10 @@ class PairedTilesPlan(ConvPlan):
         self.workspace_bytes = resources.reserve(filters + tiles * one)
         self.tiles = empty_tiles(tiles, one, spec.dtype)
         self.settled = *map(extents, (grid.extent, grid.keep, spec.stride)), *self.transform[0], *self.transform[1]
-        # Compiled by calls that find nothing to do.
+        steps = (ANALYSE, CONVOLVE) if self.fused else (ANALYSE, SYNTHESISE)
+        self.kernels = {step: kernels(spec.dtype, step) for step in steps}
         nothing = np.zeros((1, 1, 1, 1), spec.dtype)
-        work: tuple[Any, ...] = (
-            ANALYSE,
-            self.pairs[:0],
-            self.tiles,
-            nothing,
-            *self.padded,
-            self.tiles,
-            nothing,
-            *self.settled,
-        )
-        self.address = address_of(take_share, 0, self.threads, *work)
-        share_out(self.address, self.threads, *work)
+        self.run(ANALYSE, self.pairs[:0], self.tiles, nothing, self.padded, self.tiles, nothing)  # compiles
         if not self.fused:
             no_filters = np.zeros((0, 1, 1, 2, lanes_of(spec.itemsize)), spec.dtype)
             channel_sums(self.threads, 0, 1, self.tiles, no_filters, self.tiles)
@@ -68,8 +57,8 @@ class PairedTilesPlan(ConvPlan):
     def run(
         self, step: int, pairs: TilePairs, tiles: Array, x: Array, padded: PaddedInput, filters: Array, y: Array
     ) -> None:
-        """`take_share` in all threads."""
-        share_out(self.address, self.threads, step, pairs, tiles, x, *padded, filters, y, *self.settled)
+        """`transform_pairs` with what this plan has settled."""
+        transform_pairs(self.threads, self.kernels[step], step, pairs, tiles, x, *padded, filters, y, *self.settled)
 
     def prepare(self, w: Array) -> PreparedConv:
         """See `ConvPlan`."""
@@ -162,11 +151,6 @@ def tile_pairs(grid: TileGrid, images: int) -> TilePairs:
     origins = np.full((2 * -(-images * grid.counts[0] * grid.counts[1] // 2), 3), NO_TILE, np.int64)
     origins[: images * grid.counts[0] * grid.counts[1]] = np.concatenate(grid.phases(images, 1)[0])
     return origins.reshape(-1, 2, 3)
-
-
-def tile_bytes(extent: Pair, itemsize: int) -> int:
-    """Of a tile [2,M,pitch], and the line after it."""
-    return 2 * extent[0] * pitch(extent[1], itemsize) * itemsize + LINE_BYTES
 
 
 def empty_tiles(count: int, one_bytes: int, dtype: npt.DTypeLike) -> Array:

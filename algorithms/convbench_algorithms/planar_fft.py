@@ -12,11 +12,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 from numba.extending import register_jitable
 
 from convbench.algorithm import Array
+from convbench.boundary import IndexMap
 from convbench.spec import Pair
 from convbench_algorithms.butterflies import RADICES
+from convbench_algorithms.calls import address_of, call
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.fft_passes import (
     ANALYSE,
@@ -88,44 +91,99 @@ def pitch(N: int, itemsize: int) -> int:
     return (lines + (lines > 4 and lines % 4 == 0)) * line
 
 
-# Inlined by Numba, not called: it would otherwise compile them once more for each caller of each caller.
+def tile_bytes(extent: Pair, itemsize: int) -> int:
+    """Of a tile [2,M,pitch], and the line after it."""
+    return 2 * extent[0] * pitch(extent[1], itemsize) * itemsize + LINE_BYTES
 
 
-@register_jitable(inline="always")
-def forward_columns(re: Array, im: Array, passes: Passes, twiddles: Array) -> None:
-    """Transform all columns of re, im [M,N]."""
+@njit(nogil=True, cache=True)
+def forward_columns(re: Array, im: Array, N: int, passes: Passes, twiddles: Array) -> None:
+    """Transform N columns of re, im [M,pitch]."""
     last = len(passes) - 1
-    for column in range(0, re.shape[1], lanes_of(re.itemsize)):
+    for column in range(0, N, lanes_of(re.itemsize)):
         for i in range(last):
             column_pass(re, im, column, passes[i, 1], passes[i, 0], twiddles, passes[i, 2], 0)
         column_last(re, im, column, passes[last, 0])
 
 
-@register_jitable(inline="always")
-def inverse_columns(re: Array, im: Array, passes: Passes, twiddles: Array) -> None:
-    """Transform all columns of re, im [M,N] back, times M."""
+@njit(nogil=True, cache=True)
+def inverse_columns(re: Array, im: Array, N: int, passes: Passes, twiddles: Array) -> None:
+    """Transform N columns of re, im [M,pitch] back, times M."""
     last = len(passes) - 1
-    for column in range(0, re.shape[1], lanes_of(re.itemsize)):
+    for column in range(0, N, lanes_of(re.itemsize)):
         column_last(im, re, column, passes[last, 0])
         for i in range(last - 1, -1, -1):
             column_pass(im, re, column, passes[i, 1], passes[i, 0], twiddles, passes[i, 2], 1)
 
 
-@register_jitable(inline="always")
-def rows_there_and_back(
-    re: Array, im: Array, filter_re: Array, filter_im: Array, passes: Passes, twiddles: Array, step: int
+@njit(nogil=True, cache=True)
+def forward_rows(re: Array, im: Array, N: int, row: int, passes: Passes, twiddles: Array) -> None:
+    """All passes but the last along N points of as many rows as a vector has lanes."""
+    for i in range(len(passes)):
+        row_pass(re, im, N, row, passes[i, 1], passes[i, 0], twiddles, passes[i, 2], 0)
+
+
+@njit(nogil=True, cache=True)
+def inverse_rows(re: Array, im: Array, N: int, row: int, passes: Passes, twiddles: Array) -> None:
+    """What undoes `forward_rows`, but for a factor."""
+    for i in range(len(passes) - 1, -1, -1):
+        row_pass(im, re, N, row, passes[i, 1], passes[i, 0], twiddles, passes[i, 2], 1)
+
+
+@njit(nogil=True, cache=True)
+def analyse_squares(re: Array, im: Array, N: int, row: int, filter_re: Array, filter_im: Array) -> None:
+    """The last pass along rows."""
+    squares(re, im, N, row, filter_re, filter_im, 0)
+
+
+@njit(nogil=True, cache=True)
+def convolve_squares(re: Array, im: Array, N: int, row: int, filter_re: Array, filter_im: Array) -> None:
+    """The last pass along rows, the product, and the first pass back."""
+    squares(re, im, N, row, filter_re, filter_im, 1)
+
+
+@njit(nogil=True, cache=True)
+def synthesise_squares(re: Array, im: Array, N: int, row: int, filter_re: Array, filter_im: Array) -> None:
+    """The first pass back."""
+    squares(re, im, N, row, filter_re, filter_im, 2)
+
+
+def kernels(dtype: npt.DTypeLike, step: int) -> npt.NDArray[np.int64]:
+    """The addresses of the kernels of a step, for `transform_tile`; compiled if need be."""
+    plane, table = np.zeros((1, 1), dtype), np.zeros(1, dtype)
+    passes = np.zeros((1, 3), np.int64)
+    middle = {ANALYSE: analyse_squares, CONVOLVE: convolve_squares, SYNTHESISE: synthesise_squares}[step]
+    along = [address_of(kernel, plane, plane, 1, passes, table) for kernel in (forward_columns, inverse_columns)]
+    across = [address_of(kernel, plane, plane, 1, 1, passes, table) for kernel in (forward_rows, inverse_rows)]
+    return np.array([*along, *across, address_of(middle, plane, plane, 1, 1, plane, plane)])
+
+
+@njit(nogil=True, cache=True)
+def transform_tile(
+    kernels: IndexMap,
+    step: int,
+    re: Array,
+    im: Array,
+    N: int,
+    filter_re: Array,
+    filter_im: Array,
+    column_passes: Passes,
+    column_twiddles: Array,
+    row_passes: Passes,
+    row_twiddles: Array,
 ) -> None:
-    """ANALYSE: all rows of re, im [M,N]; SYNTHESISE: back, times N; CONVOLVE: both, and the product between them."""
-    for row in range(0, re.shape[0], lanes_of(re.itemsize)):
+    """Transform N columns of re, im [M,pitch] in place, by the `kernels` of one of three steps.
+
+    ANALYSE gives the spectrum, in an order of its own; SYNTHESISE takes it back, times M·N; CONVOLVE does both, and
+    between them multiplies by a filter's spectrum, which was analysed.
+    """
+    if step != SYNTHESISE:
+        call(kernels[0], (re, im, N, column_passes, column_twiddles))
+    for row in range(0, len(re), lanes_of(re.itemsize)):
         if step != SYNTHESISE:
-            for i in range(len(passes)):
-                row_pass(re, im, row, passes[i, 1], passes[i, 0], twiddles, passes[i, 2], 0)
-        if step == ANALYSE:
-            squares(re, im, row, filter_re, filter_im, 0)
-        if step == CONVOLVE:
-            squares(re, im, row, filter_re, filter_im, 1)
-        if step == SYNTHESISE:
-            squares(re, im, row, filter_re, filter_im, 2)
+            call(kernels[2], (re, im, N, row, row_passes, row_twiddles))
+        call(kernels[4], (re, im, N, row, filter_re, filter_im))
         if step != ANALYSE:
-            for i in range(len(passes) - 1, -1, -1):
-                row_pass(im, re, row, passes[i, 1], passes[i, 0], twiddles, passes[i, 2], 1)
+            call(kernels[3], (re, im, N, row, row_passes, row_twiddles))
+    if step != ANALYSE:
+        call(kernels[1], (re, im, N, column_passes, column_twiddles))

@@ -1,4 +1,4 @@
-"""The tiles that cost least, for FFTs in a core's cache."""
+"""Which tiles cost least, for FFTs in a core's cache."""
 
 from __future__ import annotations
 
@@ -6,57 +6,67 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from convbench.algorithm import MiB, Resources
+from convbench.algorithm import Resources
 from convbench.spec import ConvSpec
 from convbench_algorithms.fft_tiles import TileGrid, is_depthwise, needed_extent, saving_grid
-from convbench_algorithms.planar_fft import LINE_BYTES, pitch
+from convbench_algorithms.planar_fft import tile_bytes
 
-CACHE_BYTES: Final = 1 * MiB
-"""The second-level cache of a core, which a tile and a filter's spectrum share."""
+# Measured on a Zen 5 core, float32, for tiles of 32² to 640². Only ratios matter to the choice.
+POINT_NS: Final = 1.6
+"""Of a complex point, gathered, transformed, multiplied, transformed back, and scattered, in the first-level cache."""
 
+SPILL_NS: Final = 0.4
+"""More for each of the first two doublings of the tile beyond SPILL_BYTES: passes then stream from the second level."""
 
-def lengths(least: int, whole: int) -> Iterator[int]:
-    """16·2ᵃ·{1,3,5} from `least` on, up to one that holds the `whole`."""
-    shortest = min(_powers(whole))
-    yield from sorted(
-        {length for odd in (1, 3, 5) for length in _below(16 * odd, shortest) if length >= least} | {shortest}
-    )
+SPILL_BYTES: Final = 128 * 1024
+LONG_COLUMNS: Final = 448
+"""More points than the first-level cache holds of as many columns as a vector has lanes: SPILL_NS again."""
 
+TILE_NS: Final = 500
+"""Of a pair, however small."""
 
-def _below(first: int, end: int) -> Iterator[int]:
-    while first < end:
-        yield first
-        first *= 2
+PRODUCT_NS: Final = 0.05
+"""Of a point, for each channel and filter."""
 
-
-def _powers(least: int) -> Iterator[int]:
-    for odd in (1, 3, 5):
-        length = 16 * odd
-        while length < least:
-            length *= 2
-        yield length
+LOAD_NS: Final = 0.05
+"""Of a byte of the filters' spectra, for each batch of pairs."""
 
 
 def pair_grid(spec: ConvSpec, resources: Resources) -> TileGrid:
-    """Overlap-save's tiles [M,N] that cost least, in nanoseconds of one core; see `cost`."""
+    """Overlap-save's tiles that cost least; those that keep the workspace within the tile limit come first."""
     wholes = needed_extent(spec)
     rows, cols = (list(lengths(spec.filter_extent[axis], wholes[axis])) for axis in (0, 1))
     return min((saving_grid(spec, (M, N)) for M in rows for N in cols), key=lambda grid: cost(spec, resources, grid))
 
 
 def cost(spec: ConvSpec, resources: Resources, grid: TileGrid) -> tuple[float, float]:
-    """(bytes beyond the tile limit, nanoseconds)."""
+    """(bytes beyond the tile limit, nanoseconds).
+
+    Small tiles waste their overlap, large ones the cache, and both what sticks out of the image. Pairs are counted, and shared out to threads in whole where they are not summed over channels.
+    """
     M, N = grid.extent
-    points = M * N
-    tile = 2 * M * pitch(N, spec.itemsize) * spec.itemsize + LINE_BYTES
-    filters = spec.k * (spec.c // spec.groups) * tile
+    tile = tile_bytes(grid.extent, spec.itemsize)
+    doublings = min(max(math.log2(tile / SPILL_BYTES), 0), 2) + (M * spec.itemsize > LONG_COLUMNS * 4)
+    through_ns = TILE_NS + M * N * (POINT_NS + SPILL_NS * doublings) * spec.itemsize / 4
+    filters = spec.k * (spec.c // spec.groups)
     pairs = -(-spec.n * grid.counts[0] * grid.counts[1] // 2)
-    point_ns = 0.6 + 0.05 * math.log2(points) + 0.9 * min(max(math.log2(2.5 * tile / CACHE_BYTES), 0), 1.5)
     if is_depthwise(spec):
-        turns = -(-pairs * spec.c // resources.threads)
-        return max(filters + resources.threads * tile - resources.tile_limit_bytes, 0), turns * points * point_ns
-    channels = spec.c + spec.k
-    transforms = pairs * channels * points * point_ns / 2
-    products = pairs * spec.k * (spec.c // spec.groups) * points * 0.05
-    loads = filters * 0.05 * -(-pairs // 16)
-    return max(filters + channels * tile - resources.tile_limit_bytes, 0), transforms + products + loads
+        tiles, total_ns = resources.threads, -(-pairs * spec.c // resources.threads) * through_ns
+    else:
+        tiles = spec.c + spec.k
+        products_ns = filters * (pairs * M * N * PRODUCT_NS + tile * LOAD_NS * -(-pairs // 16))
+        total_ns = tiles * pairs * through_ns / 2 + products_ns
+    return max((filters + tiles) * tile - resources.tile_limit_bytes, 0), total_ns
+
+
+def lengths(least: int, whole: int) -> Iterator[int]:
+    """16·2ᵃ·{1,3,5} in order, from `least` on, up to the first that holds the `whole`."""
+    power = 16
+    while True:
+        for quarters in (4, 5, 6):
+            length = power * quarters // 4
+            if length % 16 == 0 and length >= least:
+                yield length
+                if length >= whole:
+                    return
+        power *= 2
