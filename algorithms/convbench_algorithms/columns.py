@@ -32,6 +32,9 @@ class Columns:
         self.inside: IndexMap = np.sort(np.clip(-(-ends // v), 0, spec.q), axis=0)  # [2,S]
         self.stride = v
         self.nbytes = self.rows.nbytes + self.cols.nbytes + self.inside.nbytes
+
+    def compile(self, spec: ConvSpec) -> None:
+        """Compile what `spec` needs of `gather` and `scatter`."""
         nothing = np.empty((0, *spec.x_shape[2:]), spec.dtype)
         if spec.direction == "backward_data":
             self.scatter(np.empty((0, 0), spec.dtype), nothing)

@@ -52,6 +52,7 @@ class _Im2colPlan(ConvPlan):
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
         self.spec = spec
         self.columns = Columns(spec)
+        self.columns.compile(spec)
         taps = math.prod(spec.w_shape[1:])
         # Only the second image on needs a place for its part of dW.
         parts = spec.direction == "backward_weights" and spec.n > 1

@@ -178,7 +178,7 @@ def channels_in_lanes(W: Array, source: Array, starts: IndexMap, pitch: int, Y: 
                 _transposed(sums, count * lanes, Y[k:, i, left:], min(count * lanes, K - k), width)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, inline="always")  # each function between kernel and caller compiles the kernel once more
 def multiply(wide: bool, W: Array, source: Array, starts: IndexMap, pitch: int, Y: Array, sums: Array) -> None:
     """`channels_in_lanes` if `wide`, else `pixels_in_lanes`."""
     if wide:
