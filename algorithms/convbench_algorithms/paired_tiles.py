@@ -7,7 +7,7 @@ each frequency, and synthesised, a batch of pairs at a time.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,9 @@ from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.fft_tiles import TileGrid, is_depthwise
 from convbench_algorithms.planar_fft import LINE_BYTES, kernels, pitch, tile_bytes, transform
 from convbench_algorithms.spectral_sums import channel_sums
+from convbench_algorithms.tile_choice import MOST_PAIRS
 from convbench_algorithms.tile_copies import PaddedInput, extents, padded_input
 from convbench_algorithms.tile_pairs import NO_TILE, TilePairs, transform_pairs
-
-MOST_PAIRS: Final = 16
-"""In a batch: as often is a filter's spectrum used that has been loaded once."""
 
 
 @final
