@@ -19,7 +19,8 @@ class Fft(ForwardAlgorithm):
     Each input channel is transformed once, sums over channels are made in the frequency domain, and each
     output channel takes one inverse transform. Transforms as long as the padded image suffice: what wraps
     around falls on positions that are not outputs. All positions are computed; a stride keeps every u-th
-    and v-th, so it saves no work. Images of a batch follow one another through the same workspace.
+    and v-th, so it saves no work. Images of a batch follow one another through the same workspace. The transforms
+    are FFTW's.
     """
 
     name = "fft"

@@ -17,7 +17,7 @@ class FftOverlapAdd(ForwardAlgorithm):
     """Tiles of [M−R+1,N−S+1] inputs, with zeros up to [M,N], give [M,N] outputs each, added into y.
 
     Stockham, "High-speed convolution and correlation" (AFIPS 1966). The workspace depends on the tile,
-    not on the image. All positions are computed; a stride keeps every u-th and v-th.
+    not on the image. All positions are computed; a stride keeps every u-th and v-th. The transforms are FFTW's.
     """
 
     name = "fft_overlap_add"

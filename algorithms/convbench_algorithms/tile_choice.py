@@ -19,8 +19,8 @@ SPILL_NS: Final = 0.4
 """More for each of the first two doublings of the tile beyond SPILL_BYTES: passes then stream from the second level."""
 
 SPILL_BYTES: Final = 128 * 1024
-HUGE_BYTES: Final = 4 * MiB
-"""Each doubling of the tile beyond this costs SPILL_NS too: of the last level and of address translation."""
+HUGE_BYTES: Final = 1 * MiB
+"""Each doubling of the tile beyond this, the second level, costs SPILL_NS too."""
 
 LONG_COLUMNS: Final = 448
 """More points than the first-level cache holds of as many columns as a vector has lanes: SPILL_NS again."""
