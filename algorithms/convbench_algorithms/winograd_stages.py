@@ -162,8 +162,11 @@ def gather_lines(
 
 @njit(nogil=True, cache=True)
 def _gather_pixel(row: Array, col: int, channels: int, vector: Array) -> None:
+    if col == OUTSIDE:
+        vector[:] = 0
+        return
     for lane in range(len(vector)):
-        vector[lane] = 0 if col == OUTSIDE else row[min(lane, channels - 1), col]
+        vector[lane] = row[min(lane, channels - 1), col]
 
 
 @njit(nogil=True, inline="always")
