@@ -53,9 +53,12 @@ def _wider_step(grid: Any) -> Any:
     return replace(grid, step=(rows + 1, cols) if grid.counts[0] > 1 else (rows, cols + 1))
 
 
-def _rows_moved(maps: Any) -> Any:
-    rows, cols = maps
-    return np.roll(rows, 1), cols
+def _phase_lost(right: Function) -> Function:
+    def wrong(plan: Any, rows_in: int, pitch: int) -> Any:
+        starts = right(plan, rows_in, pitch)
+        return starts - starts % (plan.spec.stride[1] * pitch) + starts % pitch
+
+    return wrong
 
 
 def _short_panels(jobs: Any) -> Any:
@@ -105,10 +108,13 @@ TILED = "h67w131r7s5+padding=3x2"
 
 PLANTED = [
     Planted("naive", "taps in the wrong order", "naive:source_table", _rolled_rows(1)),
-    Planted("direct", "taps in the wrong order", "phases:tap_offsets", _result(lambda taps: taps[::-1].copy())),
     Planted(
-        "direct", "phases exchanged", "phases:_shift", lambda right: lambda o, u, phase, step: o // u * step, STRIDED
+        "direct",
+        "taps in the wrong order",
+        "direct_channels:ChannelsPlan._starts",
+        _result(lambda starts: starts[::-1].copy()),
     ),
+    Planted("direct", "one phase for all", "direct_channels:ChannelsPlan._starts", _phase_lost, STRIDED),
     Planted("im2col", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
     Planted("im2col", "groups exchanged", "im2col:_filters", _result(lambda w: w[::-1]), "c4h9w8k4r3s2+groups=2"),
     Planted("im2col_tiled", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
