@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numba import njit
 
+from convbench.algorithm import Resources
+from convbench.spec import ConvSpec
 from convbench_algorithms.emitter import lanes_of
-from convbench_algorithms.factored import _aligned
+from convbench_algorithms.factored import FactoredPlan, _aligned
 from convbench_algorithms.short_sums import copy, filter_both
 from convbench_algorithms.tap_sums import GROUP, filter_columns, filter_rows, slide, transpose_rows
 
@@ -23,11 +25,11 @@ def both(kernel, *constants):
 def _caller(kernel, *constants):
     if not constants:
         return njit(lambda *arguments: kernel(*arguments))
-    R, S = constants
+    R, S, mirrored = constants
 
     @njit
-    def call(lines, row, columns, rows, y, p, q, height, width, add, stream):
-        kernel(lines, row, columns, rows, y, p, q, height, width, add, stream, R, S)
+    def call(x, start, pitch, sources, row, zeros, columns, rows, y, p, q, height, width, add, stream):
+        kernel(x, start, pitch, sources, row, zeros, columns, rows, y, p, q, height, width, add, stream, R, S, mirrored)
 
     return call
 
@@ -123,21 +125,45 @@ def test_panels_are_filtered_into_y(dtype, lanes, taps, step, tap_step, height, 
         np.testing.assert_array_equal(y, 5 if add else np.nan)
 
 
-@pytest.mark.parametrize(("R", "S"), [(1, 1), (5, 5), (2, 7), (7, 1)])
-@pytest.mark.parametrize(("height", "width", "add", "stream"), [(1, 1, 0, 0), (7, 21, 1, 0), (9, 32, 0, 1)])
-def test_both_passes_at_once(dtype, lanes, R, S, height, width, add, stream):
-    columns, rows = integers((R,), dtype), integers((S,), dtype)
-    lines = integers((2 + height + R, 80), dtype)
+@pytest.mark.parametrize(("R", "S"), [(1, 1), (5, 5), (2, 7), (7, 1), (6, 4), (9, 9)])
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize(("height", "width", "add", "stream"), [(1, 1, 0, 0), (7, 21, 1, 0), (9, 48, 0, 1)])
+def test_both_passes_at_once(dtype, R, S, symmetric, height, width, add, stream):
+    columns, rows = (mirrored(taps, dtype) if symmetric else integers((taps,), dtype) for taps in (R, S))
+    image = integers((12, 96), dtype)
+    sources = np.random.default_rng(3).integers(-1, len(image), 2 + height + R - 1)  # −1: a line of zeros
+    lines = np.where(sources[2:, None] < 0, 0, image[sources[2:], 5:])
     expected = np.zeros((height, width), dtype)
     for r, s in np.ndindex(R, S):
-        expected += columns[r] * rows[s] * lines[2 + r : 2 + r + height, s : s + width]
-    for filter_each in both(filter_both, R, S):
-        y = _aligned((12, 64), dtype)
+        expected += columns[r] * rows[s] * lines[r : r + height, s : s + width]
+    for filter_each in both(filter_both, R, S, int(symmetric)):
+        y = _aligned((12, 80), dtype)
         y[...] = 5 if add else np.nan
-        filter_each(lines, 2, columns, rows, y, 1, 16, height, width, add, stream)
+        zeros = np.zeros(64, dtype)
+        filter_each(
+            image.reshape(-1), 5, 96, sources, 2, zeros, columns, rows, y, 1, 16, height, width, add, stream
+        )  # fmt: skip
         np.testing.assert_array_equal(y[1 : 1 + height, 16 : 16 + width], expected + 5 * add)
         y[1 : 1 + height, 16 : 16 + width] = 5 if add else np.nan
         np.testing.assert_array_equal(y, 5 if add else np.nan)
+
+
+@pytest.mark.parametrize("boundary", ["zero", "reflect", "symmetric", "edge", "wrap"])
+@pytest.mark.parametrize(("h", "w"), [(70, 112), (37, 75), (1040, 1024)])  # the last is written past the caches
+@pytest.mark.parametrize("misplaced", [0, 4])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_from_x_to_y_whatever_their_places(boundary, h, w, misplaced, threads):
+    padding = ((3, 1), (2, 4))
+    spec = ConvSpec(h=h, w=w, r=5, s=7, padding=padding, boundary=boundary)
+    x, y = (integers(h * w + 16, "float32")[misplaced:][: h * w].reshape(1, 1, h, w) for _ in range(2))
+    column, row = mirrored(5, "float32"), integers(7, "float32")
+    y[...] = np.nan
+    plan = FactoredPlan("separable", spec, Resources(threads=threads), max_rank=1)
+    plan.prepare(np.outer(column, row)[None, None]).execute(x, y)
+    padded = np.pad(x[0, 0], padding, mode=boundary if boundary != "zero" else "constant").astype(np.float64)
+    along = sum(row[s] * padded[:, s : s + w] for s in range(7))
+    expected = sum(column[r] * along[r : r + h] for r in range(5))
+    np.testing.assert_allclose(y[0, 0], expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("count", [0, 1, 16, 37])

@@ -7,6 +7,7 @@ R + S multiplications a term instead of R·S. The passes are fused strip by stri
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Final, final
 
 import numpy as np
@@ -16,8 +17,9 @@ from convbench.boundary import IndexMap, index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.emitter import VECTOR_BYTES, lanes_of
 from convbench_algorithms.rank import Factors, factorise
+from convbench_algorithms.short_strips import BAND, EDGE, ZEROS, short_kernel
 from convbench_algorithms.short_sums import is_short
-from convbench_algorithms.strips import BATCH, kernel, short_kernel
+from convbench_algorithms.strips import BATCH, kernel
 from convbench_algorithms.tap_sums import GROUP
 
 CACHE_LINE_BYTES: Final = 64
@@ -41,26 +43,26 @@ class FactoredPlan(ConvPlan):
         lanes = lanes_of(spec.itemsize)
         (u, v), (extent_h, extent_w) = spec.stride, spec.filter_extent
         self.short = short = spec.stride == spec.dilation == (1, 1) and is_short(spec.r, spec.s)
-        window = (BATCH - 1) * u + extent_h + (0 if short else lanes)
-        row_bytes = window * spec.itemsize * (1 if short else max_rank)
-        self.units = _units(spec, resources.threads, lanes, min(WINDOW_BYTES, resources.tile_limit_bytes) // row_bytes)
-        panels = -(-int((self.units[:, 5] - self.units[:, 4]).max()) // lanes)
+        bands = resources.threads // gcd(spec.n * spec.k, resources.threads)
+        window = (BATCH - 1) * u + extent_h + lanes
+        width = min(WINDOW_BYTES, resources.tile_limit_bytes) // (window * spec.itemsize * max_rank)
+        self.units = _units(spec, bands, 1, lanes) if short else _strips(spec, resources.threads, lanes, width)
         threads = min(resources.threads, len(self.units))
         shapes: list[tuple[int, ...]]
         if short:
-            # An odd number of vectors: rows that begin at the same place of a cache's period would evict each other.
-            pitch = (panels + -(-extent_w // lanes) | 1) * lanes
-            shapes = [(window, pitch)]
+            shapes = [(BAND + spec.r - 1, (EDGE + -(-spec.s // lanes)) * lanes)]
             self.kernel = short_kernel(spec.r, spec.s)
         else:
-            columns = (panels * lanes - 1) * v + extent_w + lanes
-            shapes = [(columns, lanes), (max_rank, panels, window, lanes)]
+            panels = -(-int((self.units[:, 5] - self.units[:, 4]).max()) // lanes)
+            shapes = [((panels * lanes - 1) * v + extent_w + lanes, lanes), (max_rank, panels, window, lanes)]
             self.kernel = kernel(u, v)
         factors = spec.k * spec.c // spec.groups * max_rank * (spec.r + spec.s)
         elements = threads * sum(int(np.prod(shape)) for shape in shapes) + factors
         self.workspace_bytes = resources.reserve(elements * spec.itemsize + self.units.nbytes)
         self.buffers = [_aligned((threads, *shape), spec.dtype) for shape in shapes]
-        if not short:
+        if short:
+            self.buffers[:0] = [np.arange(shapes[0][0]), np.zeros(ZEROS, spec.dtype)]
+        else:
             self.buffers.insert(0, np.zeros((threads, lanes), np.int64))
         self._compile()
 
@@ -95,11 +97,12 @@ class FactoredConv(PreparedConv):
         self.columns, self.rows = (
             np.ascontiguousarray(factor[..., ::order]) for factor in (factors.columns, factors.rows)
         )
+        spec = plan.spec
         self.pairs: list[IndexMap] = []
+        mirrored = all((factor == factor[..., ::-1]).all() for factor in (self.columns, self.rows))
+        self.geometry = np.array((spec.padding[1][0], spec.c, spec.h, spec.w, mirrored, *spec.dilation), np.int64)
         if not plan.short:
-            for factor, step, dilation in zip(
-                (self.columns, self.rows), plan.spec.stride, plan.spec.dilation, strict=True
-            ):
+            for factor, step, dilation in zip((self.columns, self.rows), spec.stride, spec.dilation, strict=True):
                 self.pairs.append(_mirrored_taps(factor) * (step == dilation == 1))
 
     def execute(self, x: Array, y: Array) -> None:
@@ -108,14 +111,13 @@ class FactoredConv(PreparedConv):
 
     def compute(self, x: Array, y: Array, units: IndexMap) -> None:
         """Those outputs that `units` name."""
-        plan, spec = self.plan, self.plan.spec
-        aligned = VECTOR_BYTES and not (y.ctypes.data | y.strides[2]) % VECTOR_BYTES
-        past_caches = bool(aligned) and y.nbytes >= PAST_CACHES_BYTES
-        geometry = (spec.padding[1][0], *spec.dilation, spec.c, spec.h, spec.w, past_caches)
+        plan = self.plan
+        if not plan.short:
+            aligned = VECTOR_BYTES and not (y.ctypes.data | y.strides[2]) % VECTOR_BYTES
+            self.geometry[4] = bool(aligned) and y.nbytes >= PAST_CACHES_BYTES
         plan.kernel(
-            x.reshape(-1), y, self.columns, self.rows, *plan.maps, np.array(geometry, np.int64), units,
-            *self.pairs, *plan.buffers,
-        )  # fmt: skip
+            x.reshape(-1), y, self.columns, self.rows, *plan.maps, self.geometry, units, *self.pairs, *plan.buffers
+        )
 
 
 def _mirrored_taps(factor: Array) -> IndexMap:
@@ -124,17 +126,19 @@ def _mirrored_taps(factor: Array) -> IndexMap:
     return np.where(mirrored, factor.shape[-1] // 2 // GROUP * GROUP, 0)
 
 
-def _units(spec: ConvSpec, threads: int, lanes: int, columns: int) -> IndexMap:
-    """What is computed on its own, a row each: n, k, the outputs from p to p' and from q to q' [units,6].
-
-    Strips of about `columns`, or of fewer where that gives every thread one; bands of rows where even so there are
-    too few strips.
-    """
+def _strips(spec: ConvSpec, threads: int, lanes: int, columns: int) -> IndexMap:
+    """Units of about `columns`, or of fewer for every thread to have one; in bands of rows where that is too few."""
     images = spec.n * spec.k
     panels = -(-spec.q // lanes)
     strips = -(-spec.q // max(columns, LEAST_COLUMNS))
     strips = min(panels, -(-strips * images // threads) * threads // images if images < threads else strips)
-    bands = min(spec.p, -(-threads // (images * strips)))
+    return _units(spec, -(-threads // (images * strips)), strips, lanes)
+
+
+def _units(spec: ConvSpec, bands: int, strips: int, lanes: int) -> IndexMap:
+    """What is computed on its own, a row each: n, k, the outputs from p to p' and from q to q' [units,6]."""
+    bands = min(spec.p, bands)
+    panels = -(-spec.q // lanes)
     q = [min(spec.q, i * panels // strips * lanes) for i in range(strips + 1)]
     p = [i * spec.p // bands for i in range(bands + 1)]
     units = [

@@ -14,68 +14,10 @@ from numba import njit, prange
 
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
-from convbench_algorithms.short_sums import copy, filter_both
 from convbench_algorithms.tap_sums import filter_columns, filter_rows, slide, transpose_rows
 
 BATCH: Final = 16
 """Output rows between two moves of the window: a multiple of any vector's lanes, and few enough to write at once."""
-
-
-@cache
-def short_kernel(R: int, S: int) -> Any:
-    """The convolution with short filters of R and S taps, stride and dilation 1. The window holds rows of x."""
-
-    @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
-    def convolve(
-        x: Array, y: Array, columns: Array, rows: Array, row_map: IndexMap, col_map: IndexMap,
-        geometry: IndexMap, units: IndexMap, windows: Array,
-    ) -> None:  # fmt: skip
-        left, C, H, W, stream = geometry[0], geometry[3], geometry[4], geometry[5], geometry[6]
-        _, Cg, rank, _ = columns.shape
-        threads = len(windows)
-        total = len(units)
-        for thread in prange(threads):
-            window = windows[thread]
-            for i in range(thread * total // threads, (thread + 1) * total // threads):
-                n, k, p_first = units[i, 0], units[i, 1], units[i, 2]
-                p_last, q_first, q_last = units[i, 3], units[i, 4], units[i, 5]
-                width = q_last - q_first
-                for c in range(Cg):
-                    channel = (n * C + k // (y.shape[1] // (C // Cg)) * Cg + c) * H
-                    have = 0
-                    for p in range(p_first, p_last, BATCH):
-                        height = min(BATCH, p_last - p)
-                        for row in range(have, height + R - 1):
-                            source = row_map[p + row]
-                            _pad_row(x, channel + source, W, col_map, left, q_first, width + S - 1, source, window[row])
-                        for t in range(rank):
-                            filter_both(
-                                window, 0, columns[k, c, t], rows[k, c, t], y[n, k], p, q_first, height, width,
-                                int(c + t > 0), stream, R, S,
-                            )  # fmt: skip
-                        have = R - 1
-                        for row in range(have):
-                            copy(window[row + BATCH], 0, window[row], 0, width + S - 1)
-
-    return convolve
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _pad_row(
-    x: Array, line: int, W: int, col_map: IndexMap, left: int, first: int, count: int, source: int, row: Array
-) -> None:
-    """row[j] = the padded columns first … first + count − 1 of the line of x; zeros if its `source` is OUTSIDE."""
-    if source == OUTSIDE:
-        row[:count] = 0
-        return
-    inner = min(max(left - first, 0), count)
-    outer = min(max(left + W - first, 0), count)
-    start = line * W
-    copy(x, start + first + inner - left, row, inner, outer - inner)
-    for j in range(inner):
-        row[j] = 0 if col_map[first + j] == OUTSIDE else x[start + col_map[first + j]]
-    for j in range(outer, count):
-        row[j] = 0 if col_map[first + j] == OUTSIDE else x[start + col_map[first + j]]
 
 
 @cache
@@ -88,8 +30,8 @@ def kernel(u: int, v: int) -> Any:
         geometry: IndexMap, units: IndexMap, column_pairs: IndexMap, row_pairs: IndexMap,
         all_starts: IndexMap, all_lines: Array, windows: Array,
     ) -> None:  # fmt: skip
-        left, dh, dw = geometry[0], geometry[1], geometry[2]
-        C, H, W, stream = geometry[3], geometry[4], geometry[5], geometry[6]
+        left, C, H, W, stream = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4]
+        dh, dw = geometry[5], geometry[6]
         _, Cg, rank, R = columns.shape
         lanes = all_starts.shape[1]
         threads = len(windows)
