@@ -172,7 +172,7 @@ def _along(e: Emitter, vectors: list[Vector], weights: list[Vector]) -> Vector:
 def _down(e: Emitter, h: Vector, weights: list[Vector], partial: list[Variable]) -> Vector:
     """The output that this row of x completes; partial[r] has seen rows 0 … r of its own."""
     R = len(partial) + 1
-    before = [total.get() for total in partial]
+    before: list[Vector] = [total.get() for total in partial]
     if len(weights) < R:
         products = [h * weight for weight in weights]
         after = [products[0], *(total + products[min(r, R - 1 - r)] for r, total in enumerate(before, 1))]
