@@ -77,8 +77,8 @@ def prepare(
 ) -> Convolution:
     """Plan `spec` and prepare the filter w [K,C/groups,R,S] (dy for backward_weights).
 
-    `threads` defaults to all usable cores; set OMP_WAIT_POLICY=PASSIVE before Python starts, as convbench's
-    own runs do, or the idle threads of one library spin on the cores that another needs.
+    `threads` defaults to all usable cores; set OMP_WAIT_POLICY=PASSIVE and GOMP_SPINCOUNT=5000 before Python
+    starts, as convbench's own runs do, or the idle threads of one library spin on the cores that another needs.
 
     Raises `UnknownAlgorithmError`, `UnsupportedError` with the algorithm's reason, `OperandError` for a
     filter that does not fit, `WorkspaceTooLargeError`.

@@ -161,7 +161,7 @@ FORMS = {
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_form_keeps_the_contract(text: str, threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(direct, "WORTH_COMPILING_FLOPS", 0)
-    monkeypatch.setattr(thread_use, "WAKING_FLOPS", 0)
+    monkeypatch.setattr(thread_use, "HANDING_OUT_FLOPS", 0)
     spec = changed(ConvSpec.parse(text), dtype=dtype)
     assert type(planned(Direct(), spec, threads)) is FORMS[text]
     check_contract(Direct(), spec, threads)

@@ -18,6 +18,7 @@ from numba import config as untyped_config
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
 
 config: Any = untyped_config
+LOCATORS: Final[tuple[Any, ...]] = (UserProvidedCacheLocator, InTreeCacheLocator, UserWideCacheLocator)
 PACKAGE: Final = Path(__file__).parent
 _IMPORT: Final = re.compile(rf"^\s*from {PACKAGE.name}\.([\w.]+) import ", re.MULTILINE)
 
@@ -53,8 +54,8 @@ class KernelLocator:
         path = Path(file)
         if not path.is_relative_to(PACKAGE):
             return None
-        for kind in (UserProvidedCacheLocator, InTreeCacheLocator, UserWideCacheLocator):
-            locator: Any = kind.from_function(function, file)
+        for kind in LOCATORS:
+            locator = kind.from_function(function, file)
             if locator is not None:
                 locator.get_source_stamp = lambda: source_stamp(path)
                 return locator

@@ -1,4 +1,4 @@
-"""How many threads a problem is worth: waking one that sleeps costs as much as some million multiply-adds."""
+"""How many threads a problem is worth: handing out work costs as much as some hundred thousand multiply-adds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numba
 
 from convbench.spec import ConvSpec
 
-WAKING_FLOPS: Final = 7_000_000
-"""What one core does in the 20 µs or so in which another wakes up and is told what to do."""
+HANDING_OUT_FLOPS: Final = 300_000
+"""What one core does in the two microseconds or so in which another that waits is told what to do."""
 
 
 def worthwhile_threads(spec: ConvSpec, threads: int) -> int:
     """`threads`, or 1 for what is done before a second one has begun."""
-    return threads if spec.direct_flops > WAKING_FLOPS else 1
+    return threads if spec.direct_flops > HANDING_OUT_FLOPS else 1
 
 
 def run_on(threads: int, kernel: Any, *arguments: Any) -> None:

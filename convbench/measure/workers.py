@@ -22,6 +22,10 @@ from convbench.result import Status
 POLL_S: Final = 0.05
 START_LIMIT_S: Final = 120.0
 
+# Idle threads sleep, so that none spins on a core that another contender, or another library's pool, needs; but
+# they wait some 50 µs first, or each call of a sample would have to wake them anew (docs/decisions/0009).
+WAITING: Final = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
+
 
 class WorkerFailedError(Exception):
     """A contender failed in its cell; `alive` says whether its worker can serve the next one."""
@@ -50,7 +54,7 @@ class Nursery:
         command = [sys.executable, "-m", "convbench.measure.nursery"]
         command += [f"--control={theirs.fileno()}", f"--loader={launch.loader}"]
         command += [f"--plugin={path}" for path in launch.plugins]
-        environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE", **dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        environment = {**os.environ, **WAITING, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         self.process = subprocess.Popen(  # noqa: S603
             command,
             env=environment,
