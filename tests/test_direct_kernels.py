@@ -12,12 +12,12 @@ from contract.harness import changed, check_contract, planned
 from convbench.spec import ConvSpec
 from convbench_algorithms import direct, direct_rows, direct_tiles, thread_use
 from convbench_algorithms.direct import Direct
-from convbench_algorithms.direct_channels import ChannelsPlan
 from convbench_algorithms.direct_rows import RowsPlan, ring_of_rows
 from convbench_algorithms.direct_strip import strip_of_sums
 from convbench_algorithms.direct_tiles import TilePlan
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.padded_tiles import even_share, fill_middle
+from convbench_algorithms.shift_gemm import ShiftPlan
 
 RNG_SEED = 5
 UNWRITTEN = 12345  # more than any sum of the small integers below
@@ -151,9 +151,9 @@ FORMS = {
     "n2c6h30w41k4r3s3+padding=1+groups=2+stride=2x3+dilation=2": TilePlan,
     "h3w5r34s3+padding=34.33x3.2": TilePlan,
     "h37w850r7s3+padding=3+boundary=wrap": TilePlan,
-    "c3h31w33k37r5s5+padding=2+stride=2": ChannelsPlan,
-    "c4h14w850k10r3s3+padding=1+groups=2": ChannelsPlan,
-    "c70h7w7k70r3s3+padding=1": ChannelsPlan,
+    "c3h31w33k37r5s5+padding=2+stride=2": ShiftPlan,
+    "c4h14w850k10r3s3+padding=1+groups=2": ShiftPlan,
+    "c70h7w7k70r3s3+padding=1": ShiftPlan,
 }
 
 

@@ -4,7 +4,7 @@ Three forms of the same sum, after what the shape allows an element of x to be u
 
     direct_rows       few taps, one channel from one: an element of x for R rows of y, straight from x
     direct_tiles      one or a few output channels: blocks of rows × columns, from padded tiles in cache
-    direct_channels   many output channels: a packed product, from padded tiles in cache
+    shift_gemm        many output channels: a packed product, from padded tiles in cache
 
 The first two compile a kernel for the filter's size; problems that are too small for that take the last.
 """
@@ -30,11 +30,11 @@ from convbench.algorithm import (
 from convbench.boundary import index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
-from convbench_algorithms.direct_channels import ChannelsPlan
 from convbench_algorithms.direct_rows import RowsPlan, suits_rows
 from convbench_algorithms.direct_tiles import TilePlan
 from convbench_algorithms.folding import fold_into
 from convbench_algorithms.phases import PhaseImages
+from convbench_algorithms.shift_gemm import ShiftPlan
 from convbench_algorithms.shifted_dots import dots_with_shifts
 
 WORTH_COMPILING_FLOPS: Final = 400_000
@@ -81,7 +81,7 @@ class Direct(ForwardAlgorithm):
                 return RowsPlan(spec, resources)
             if spec.k // spec.groups <= FEW_CHANNELS:
                 return TilePlan(spec, resources)
-        return ChannelsPlan(spec, resources)
+        return ShiftPlan(spec, resources)
 
 
 @final

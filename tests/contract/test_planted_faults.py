@@ -53,12 +53,8 @@ def _wider_step(grid: Any) -> Any:
     return replace(grid, step=(rows + 1, cols) if grid.counts[0] > 1 else (rows, cols + 1))
 
 
-def _phase_lost(right: Function) -> Function:
-    def wrong(plan: Any, rows_in: int, pitch: int) -> Any:
-        starts = right(plan, rows_in, pitch)
-        return starts - starts % (plan.spec.stride[1] * pitch) + starts % pitch
-
-    return wrong
+def _shifts_lost(right: Function) -> Function:
+    return lambda spec, length, pitch: right(spec, length, pitch) // length * length
 
 
 def _short_panels(jobs: Any) -> Any:
@@ -111,10 +107,10 @@ PLANTED = [
     Planted(
         "direct",
         "taps in the wrong order",
-        "direct_channels:ChannelsPlan._starts",
+        "shift_gemm:_starts",
         _result(lambda starts: starts[::-1].copy()),
     ),
-    Planted("direct", "one phase for all", "direct_channels:ChannelsPlan._starts", _phase_lost, STRIDED),
+    Planted("direct", "every tap at the beginning of its phase", "shift_gemm:_starts", _shifts_lost, STRIDED),
     Planted("im2col", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
     Planted("im2col", "groups exchanged", "im2col:_filters", _result(lambda w: w[::-1]), "c4h9w8k4r3s2+groups=2"),
     Planted("im2col_tiled", "taps in the wrong order", "columns:source_table", _rolled_rows(1)),
