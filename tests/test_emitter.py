@@ -243,7 +243,7 @@ def test_other_cpus(cpu):
         pytest.skip("needs an x86-64 CPU with AVX2, compiled for itself")
     name, features, vector_bytes = CPUS[cpu]
     env = {**os.environ, "NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "EXPECTED": str(vector_bytes)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__]
     finished = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
