@@ -36,7 +36,7 @@ def strips(channels: int, rows: int, vectors: int, taps: int, stride: int, dilat
         @njit
         def strip(x, offsets, w, y, columns, past_caches):
             form(
-                x, 7, 130, offsets, w, 1, 2, y, 1, 2, 3, 4, columns, past_caches,
+                x, 7, 130, offsets, w, 1, y, 1, 2, 3, 4, columns, past_caches,
                 channels, rows, vectors, taps, stride, dilation,
             )  # fmt: skip
 
@@ -87,7 +87,7 @@ STRIPS = [(1, 3, 2, 3, 1, 1), (2, 2, 1, 5, 2, 1), (1, 4, 3, 2, 1, 3), (3, 1, 1, 
 def test_a_strip_is_its_plain_twin(constants: tuple[int, ...], columns: int, dtype: str) -> None:
     channels, rows, _, taps, _, dilation = constants
     offsets = np.array([0, 3, 260, 1])
-    x, w = whole_numbers((30 * 130,), dtype), whole_numbers((2, 3, len(offsets), taps, channels), dtype)
+    x, w = whole_numbers((30 * 130,), dtype), whole_numbers((2, len(offsets), taps, channels), dtype)
     results = []
     for strip in strips(*constants):
         y = np.full((2, 5, 9, 140), UNWRITTEN, dtype)
@@ -96,7 +96,7 @@ def test_a_strip_is_its_plain_twin(constants: tuple[int, ...], columns: int, dty
     np.testing.assert_array_equal(results[0], results[1])
     assert (results[0] != UNWRITTEN).sum() <= channels * rows * columns, "wrote past its block"
     expected = sum(
-        w[1, 2, t, r, 0] * x[7 + offset + r * dilation * 130 + np.arange(columns)]
+        w[1, t, r, 0] * x[7 + offset + r * dilation * 130 + np.arange(columns)]
         for t, offset in enumerate(offsets)
         for r in range(taps)
     )

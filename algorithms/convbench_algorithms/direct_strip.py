@@ -14,7 +14,7 @@ from convbench_algorithms.emitter import emitted
 
 
 def _strip_plain(  # type: ignore[no-untyped-def]
-    x, start, row_step, offsets, w, g, b, y, n, k, p, q, columns, _past_caches,
+    x, start, row_step, offsets, w, g, y, n, k, p, q, columns, _past_caches,
     channels, rows, _vectors, taps, stride, dilation,
 ) -> None:  # fmt: skip
     for i in range(channels):
@@ -22,7 +22,7 @@ def _strip_plain(  # type: ignore[no-untyped-def]
             y[n, k + i, p + j, q : q + columns] = 0
             for t in range(len(offsets)):
                 for r in range(taps):
-                    weight = w[g, b, t, r, i]
+                    weight = w[g, t, r, i]
                     at = start + offsets[t] + (j * stride + r * dilation) * row_step
                     for column in range(columns):
                         y[n, k + i, p + j, q + column] += weight * x[at + column]
@@ -30,10 +30,10 @@ def _strip_plain(  # type: ignore[no-untyped-def]
 
 @emitted(_strip_plain)
 def strip_of_sums(  # type: ignore[no-untyped-def]
-    e, x, start, row_step, offsets, w, g, b, y, n, k, p, q, columns, past_caches,
+    e, x, start, row_step, offsets, w, g, y, n, k, p, q, columns, past_caches,
     channels, rows, vectors, taps, stride, dilation,
 ) -> None:  # fmt: skip
-    """y [n, k+i, p+j, q+c] = Σ_t Σ_r w [g,b,t,r,i] · x [start + offsets[t] + (j·stride + r·dilation)·row_step + c].
+    """y [n, k+i, p+j, q+c] = Σ_t Σ_r w [g,t,r,i] · x [start + offsets[t] + (j·stride + r·dilation)·row_step + c].
 
     For i < channels, j < rows (constants, like what follows them) and c < columns. x is read in whole vectors, so up
     to VECTOR_BYTES past the last element that counts. `past_caches` writes around them, where y's vectors are aligned.
@@ -41,7 +41,7 @@ def strip_of_sums(  # type: ignore[no-untyped-def]
     x = x + start
     width = vectors * e.lanes
     whole = columns // width * width
-    block = _Block(x, row_step, offsets, (w, g, b), channels, rows, taps, stride, dilation)
+    block = _Block(x, row_step, offsets, (w, g), channels, rows, taps, stride, dilation)
 
     with e.loop(whole, step=width) as c:
         sums = block.sums(e, c, vectors)

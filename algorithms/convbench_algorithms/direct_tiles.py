@@ -17,6 +17,7 @@ from numba import njit, prange
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import IndexMap, index_maps
 from convbench.spec import ConvSpec
+from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.direct_strip import strip_of_sums
 from convbench_algorithms.emitter import REGISTERS, lanes_of
 from convbench_algorithms.padded_tiles import even_share, fill_tile
@@ -45,8 +46,7 @@ class Block:
     @staticmethod
     def of(spec: ConvSpec) -> Block:
         """Three quarters of the registers hold sums: the fewest columns of the filter's R·S loads an output."""
-        K = spec.k // spec.groups
-        channels = K if K <= 4 else min((4, 3, 2), key=lambda size: -(-K // size) * size)
+        channels = spec.k // spec.groups
         sums = (REGISTERS or 16) * 3 // 4
         rows = max(sums // (3 * channels), 1)
         vectors = max(min(sums // (channels * rows), spec.q // lanes_of(spec.itemsize)), 1)
@@ -81,16 +81,10 @@ class TilePlan(ConvPlan):
         rows_in = (rows - 1) * spec.stride[0] + spec.filter_extent[0]
         shape = (threads, spec.c // spec.groups, rows_in, v, pitch)
         self.workspace_bytes = resources.reserve(math.prod(shape) * spec.itemsize + 64 * threads)
-        self.tiles = _aligned(shape, spec.dtype)
+        self.tiles = aligned_zeros(shape, spec.dtype)
         self.maps = index_maps(spec)
         self.offsets = self._offsets(rows_in, pitch)
         self.past_caches = math.prod(spec.y_shape) * spec.itemsize >= PAST_CACHES_BYTES and spec.q % lanes == 0
-        K = spec.k // spec.groups
-        self.first_channels = np.minimum(
-            np.arange(-(-K // self.block.channels)) * self.block.channels, K - self.block.channels
-        )
-        units = spec.n * spec.groups * self.column_tiles * self.row_tiles
-        self.chunks = min(-(-threads // units), len(self.first_channels))
         self.kernel = tiles_kernel(
             self.block.channels, self.block.rows, self.block.vectors, self.block.taps, spec.stride[0], dilation
         )
@@ -115,25 +109,15 @@ class TilePlan(ConvPlan):
         return _TileConv(self, w[..., ::-1, ::-1] if self.spec.flip else w)
 
 
-def _aligned(shape: tuple[int, ...], dtype: str) -> Array:
-    """Zeros that start at a multiple of 64 bytes."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    zeros: Array = raw[start : start + size].view(dtype).reshape(shape)
-    return zeros
-
-
 @final
 class _TileConv(PreparedConv):
     def __init__(self, plan: TilePlan, w: Array) -> None:
         self.plan = plan
         spec, block = plan.spec, plan.block
-        grouped = w.reshape(spec.groups, spec.k // spec.groups, -1, spec.r // block.taps, block.taps, spec.s)
-        chosen = plan.first_channels[:, None] + np.arange(block.channels)
-        # [G,blocks,channels,C/G,R/taps,taps,S] as [G,blocks,C/G·R/taps·S,taps,channels]
-        steps = grouped[:, chosen].transpose(0, 1, 3, 4, 6, 5, 2)
-        shape = (spec.groups, len(chosen), len(plan.offsets), block.taps, block.channels)
+        grouped = w.reshape(spec.groups, block.channels, -1, spec.r // block.taps, block.taps, spec.s)
+        # [G,channels,C/G,R/taps,taps,S] as [G,C/G·R/taps·S,taps,channels]
+        steps = grouped.transpose(0, 2, 3, 5, 4, 1)
+        shape = (spec.groups, len(plan.offsets), block.taps, block.channels)
         self.w = np.ascontiguousarray(steps).reshape(shape)
 
     def execute(self, x: Array, y: Array) -> None:
@@ -145,9 +129,8 @@ class _TileConv(PreparedConv):
         plan, spec = self.plan, self.plan.spec
         run_on(
             plan.threads, plan.kernel,
-            x, self.w, plan.first_channels, plan.offsets, *plan.maps, spec.padding[1][0], plan.tiles, y,
-            plan.row_tiles, plan.column_tiles, plan.columns, plan.chunks, plan.reach, spec.filter_extent[0],
-            plan.past_caches,
+            x, self.w, plan.offsets, *plan.maps, spec.padding[1][0], plan.tiles, y,
+            plan.row_tiles, plan.column_tiles, plan.columns, plan.reach, spec.filter_extent[0], plan.past_caches,
         )  # fmt: skip
 
 
@@ -159,7 +142,6 @@ def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int,
     def kernel(
         x: Array,
         w: Array,
-        first_channels: IndexMap,
         offsets: IndexMap,
         row_map: IndexMap,
         col_map: IndexMap,
@@ -169,29 +151,27 @@ def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int,
         row_tiles: int,
         column_tiles: int,
         tile_columns: int,
-        chunks: int,
         reach: int,
         extent: int,
         past_caches: bool,
     ) -> None:
-        """Y [N,K,P,Q]; w [G,blocks,T,taps,channels], whose first channels in a group are `first_channels`."""
-        N, K, P, Q = y.shape
-        G, blocks = w.shape[:2]
+        """Y [N,G·channels,P,Q]; w [G,T,taps,channels]."""
+        N, _, P, Q = y.shape
+        G = len(w)
         threads, C, _, v, pitch = tiles.shape
         row_step = v * pitch
         lanes = lanes_of(y.itemsize)
         # Where y is written past the caches, tiles begin where its vectors are aligned; but not the first.
         shift = y.ctypes.data // y.itemsize % lanes if past_caches else 0
-        units = N * G * row_tiles * column_tiles * chunks
+        units = N * G * row_tiles * column_tiles
         for thread in prange(threads):
             tile = tiles[thread]
             flat = tile.reshape(-1)
             for unit in range(units * thread // threads, units * (thread + 1) // threads):
-                chunk = unit % chunks
-                i = unit // chunks % column_tiles
-                j = unit // (chunks * column_tiles) % row_tiles
-                g = unit // (chunks * column_tiles * row_tiles) % G
-                n = unit // (chunks * column_tiles * row_tiles * G)
+                i = unit % column_tiles
+                j = unit // column_tiles % row_tiles
+                g = unit // (column_tiles * row_tiles) % G
+                n = unit // (column_tiles * row_tiles * G)
                 p0, p1 = P * j // row_tiles, P * (j + 1) // row_tiles
                 q0 = max(i * tile_columns - shift, 0)
                 q1 = min((i + 1) * tile_columns - shift, Q) if i + 1 < column_tiles else Q
@@ -199,14 +179,12 @@ def tiles_kernel(channels: int, rows: int, vectors: int, taps: int, stride: int,
                 margin = fill_tile(
                     x, n, g * C, row_map, first_row, tile_rows, col_map, left, q0, q1 - q0 + reach, lanes, tile
                 )
-                for block in range(blocks * chunk // chunks, blocks * (chunk + 1) // chunks):
-                    k = g * (K // G) + first_channels[block]
-                    for band in range(p0, p1, rows):
-                        p = min(band, p1 - rows)
-                        strip_of_sums(
-                            flat, (p - p0) * stride * row_step + margin, row_step, offsets, w, g, block,
-                            y, n, k, p, q0, q1 - q0, past_caches and (i > 0 or shift == 0),
-                            channels, rows, vectors, taps, stride, dilation,
-                        )  # fmt: skip
+                for band in range(p0, p1, rows):
+                    p = min(band, p1 - rows)
+                    strip_of_sums(
+                        flat, (p - p0) * stride * row_step + margin, row_step, offsets, w, g,
+                        y, n, g * channels, p, q0, q1 - q0, past_caches and (i > 0 or shift == 0),
+                        channels, rows, vectors, taps, stride, dilation,
+                    )  # fmt: skip
 
     return kernel

@@ -15,20 +15,18 @@ import numpy as np
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
 from convbench.boundary import IndexMap, index_maps
 from convbench.spec import ConvSpec
+from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import VECTOR_BYTES, lanes_of
 from convbench_algorithms.rank import Factors, factorise
-from convbench_algorithms.short_strips import BAND, EDGE, ZEROS, short_kernel
+from convbench_algorithms.short_strips import BAND, EDGE, PAST_CACHES_BYTES, ZEROS, short_kernel
 from convbench_algorithms.short_sums import is_short
 from convbench_algorithms.strips import BATCH, kernel
 from convbench_algorithms.tap_sums import GROUP
 
-CACHE_LINE_BYTES: Final = 64
 WINDOW_BYTES: Final = 2**19
 """Of one thread's window: half of a usual second-level cache."""
 LEAST_COLUMNS: Final = 128
 """Of a strip: the columns that its ends share with the next are read twice."""
-PAST_CACHES_BYTES: Final = 2**22
-"""An output of this size would only push x out of the last-level cache."""
 
 
 @final
@@ -59,7 +57,7 @@ class FactoredPlan(ConvPlan):
         factors = spec.k * spec.c // spec.groups * max_rank * (spec.r + spec.s)
         elements = threads * sum(int(np.prod(shape)) for shape in shapes) + factors
         self.workspace_bytes = resources.reserve(elements * spec.itemsize + self.units.nbytes)
-        self.buffers = [_aligned((threads, *shape), spec.dtype) for shape in shapes]
+        self.buffers = [aligned_zeros((threads, *shape), spec.dtype) for shape in shapes]
         if short:
             self.buffers[:0] = [np.arange(shapes[0][0]), np.zeros(ZEROS, spec.dtype)]
         else:
@@ -149,11 +147,3 @@ def _units(spec: ConvSpec, bands: int, strips: int, lanes: int) -> IndexMap:
         for j in range(strips)
     ]
     return np.array(units, np.int64)
-
-
-def _aligned(shape: tuple[int, ...], dtype: str) -> Array:
-    """Zeros from the start of a cache line on, so that no vector lies across two."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + CACHE_LINE_BYTES, np.uint8)
-    start = -raw.ctypes.data % CACHE_LINE_BYTES
-    return raw[start : start + size].view(dtype).reshape(shape)

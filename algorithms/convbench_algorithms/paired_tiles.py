@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
-import numpy.typing as npt
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import OUTSIDE
 from convbench.spec import ConvSpec
+from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.fft_tiles import TileGrid, is_depthwise
-from convbench_algorithms.planar_fft import LINE_BYTES, kernels, pitch, tile_bytes, transform
+from convbench_algorithms.planar_fft import kernels, pitch, tile_bytes, transform
 from convbench_algorithms.spectral_sums import channel_sums
 from convbench_algorithms.tile_choice import MOST_PAIRS
 from convbench_algorithms.tile_copies import PaddedInput, extents, padded_input
@@ -42,7 +42,7 @@ class PairedTilesPlan(ConvPlan):
         self.batch = 0 if self.fused else pairs_in_batch(spec, resources, one, len(self.pairs))
         tiles = self.threads if self.fused else self.batch * (spec.c + spec.k)
         self.workspace_bytes = resources.reserve(filters + tiles * one)
-        self.tiles = empty_tiles(tiles, one, spec.dtype)
+        self.tiles = aligned_zeros((tiles, one // spec.itemsize), spec.dtype)
         self.settled = *map(extents, (grid.extent, grid.keep, spec.stride)), *self.transform[0], *self.transform[1]
         steps = (ANALYSE, CONVOLVE) if self.fused else (ANALYSE, SYNTHESISE)
         self.kernels = {step: kernels(spec.dtype, step) for step in steps}
@@ -70,7 +70,7 @@ class PairedTilesPlan(ConvPlan):
         taps, lanes = np.ascontiguousarray(w).reshape(1, -1, *w.shape[2:]), lanes_of(w.itemsize)
         planes = taps.shape[1]
         if self.fused:
-            spectra = empty_tiles(planes, self.one_bytes, w.dtype)
+            spectra = aligned_zeros((planes, self.one_bytes // w.itemsize), w.dtype)
             self._analyse_filters(taps, spectra)
             return spectra
         ordered = np.empty((half // lanes, *w.shape[:2], 2, lanes), w.dtype)
@@ -149,10 +149,3 @@ def tile_pairs(grid: TileGrid, images: int) -> TilePairs:
     origins = np.full((2 * -(-images * grid.counts[0] * grid.counts[1] // 2), 3), NO_TILE, np.int64)
     origins[: images * grid.counts[0] * grid.counts[1]] = np.concatenate(grid.phases(images, 1)[0])
     return origins.reshape(-1, 2, 3)
-
-
-def empty_tiles(count: int, one_bytes: int, dtype: npt.DTypeLike) -> Array:
-    """Rows [count,…] for tiles of `tile_bytes` each, which begin with cache lines."""
-    memory = np.zeros(count * one_bytes + LINE_BYTES, np.uint8)
-    start = -memory.ctypes.data % LINE_BYTES
-    return memory[start : start + count * one_bytes].view(dtype).reshape(count, -1)

@@ -8,7 +8,7 @@ rows, as many at a time: there, and with the product taken at once back again; t
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from numba.extending import register_jitable
 from convbench.algorithm import Array
 from convbench.boundary import IndexMap
 from convbench.spec import Pair
+from convbench_algorithms.aligned import CACHE_LINE_BYTES
 from convbench_algorithms.butterflies import RADICES
 from convbench_algorithms.calls import address_of, call
 from convbench_algorithms.emitter import lanes_of
@@ -31,9 +32,6 @@ from convbench_algorithms.fft_passes import (
     row_pass,
     squares,
 )
-
-LINE_BYTES: Final = 64
-"""Of a cache line."""
 
 Passes = npt.NDArray[np.int64]  # [passes,3]: radix, span, where its factors begin
 
@@ -86,14 +84,14 @@ def _axis(length: int, factors: tuple[int, ...], dtype: str) -> Axis:
 @register_jitable
 def pitch(N: int, itemsize: int) -> int:
     """The distance of a tile's rows, in elements: whole cache lines, one more where columns would share a few sets."""
-    line = LINE_BYTES // itemsize
+    line = CACHE_LINE_BYTES // itemsize
     lines = (N + line - 1) // line
     return (lines + (lines > 4 and lines % 4 == 0)) * line
 
 
 def tile_bytes(extent: Pair, itemsize: int) -> int:
     """Of a tile [2,M,pitch], and the line after it."""
-    return 2 * extent[0] * pitch(extent[1], itemsize) * itemsize + LINE_BYTES
+    return 2 * extent[0] * pitch(extent[1], itemsize) * itemsize + CACHE_LINE_BYTES
 
 
 @njit(nogil=True, cache=True)

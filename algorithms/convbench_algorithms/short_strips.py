@@ -14,6 +14,7 @@ from numba import njit, prange
 
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
+from convbench_algorithms.aligned import CACHE_LINE_BYTES
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.short_sums import copy, filter_both
 
@@ -23,7 +24,6 @@ EDGE: Final = 4
 """Vectors along W that the window holds."""
 ZEROS: Final = 64
 """More elements than `filter_both` reads of a line."""
-CACHE_LINE_BYTES: Final = 64
 PAST_CACHES_BYTES: Final = 2**22
 """An output of this size would only push x out of the last-level cache."""
 
