@@ -7,6 +7,7 @@ matrix of all columns, and nothing packed twice. Where the image itself is the m
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Final, final
 
 import numpy as np
@@ -15,7 +16,7 @@ from numba import njit, prange
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import IndexMap
 from convbench.spec import ConvSpec
-from convbench_algorithms.blocking import Jobs, Part, best_blocking, largest_part
+from convbench_algorithms.blocking import Blocking, Jobs, Part, best_blocking, largest_part
 from convbench_algorithms.columns import Columns, gather_alone
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.product import multiply, sums_length
@@ -29,8 +30,37 @@ WORST_CONFLICT: Final = 1024
 """Rows that lie a multiple of this apart fall on a few sets of the first-level cache, and evict each other."""
 
 
+class PackedPlan(ConvPlan):
+    """A convolution as products of packed weights, cut into `jobs` by `blocking`."""
+
+    groups: int
+    blocking: Blocking
+    jobs: Jobs
+
+    @abstractmethod
+    def run(self, W: Array, x: Array, y: Array, jobs: Jobs) -> None:
+        """Y = W ⋆ x for all of `jobs`; W [G,·] packed."""
+
+    def prepare(self, w: Array) -> PreparedConv:
+        """See `ConvPlan`."""
+        return PackedConv(self, self.blocking.packed(w.reshape(self.groups, len(w) // self.groups, -1)))
+
+
 @final
-class PanelPlan(ConvPlan):
+class PackedConv(PreparedConv):
+    """A `PackedPlan` with its weights."""
+
+    def __init__(self, plan: PackedPlan, W: Array) -> None:
+        self.plan = plan
+        self.W = W
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`."""
+        self.plan.run(self.W, x, y, self.plan.jobs)
+
+
+@final
+class PanelPlan(PackedPlan):
     """A convolution as products; `in_place` where each channel of x is a row of columns as it lies."""
 
     def __init__(self, spec: ConvSpec, resources: Resources, *, in_place: bool) -> None:
@@ -60,7 +90,7 @@ class PanelPlan(ConvPlan):
         self.run(np.empty((self.groups, 0), spec.dtype), *nothing, self.jobs[:0])  # compiles
 
     def run(self, W: Array, x: Array, y: Array, jobs: Jobs) -> None:
-        """Y = W ⋆ x for all of `jobs`; W [G,·] packed."""
+        """See `PackedPlan`."""
         N, C, H, width = x.shape
         _, K, P, Q = y.shape
         G, columns = self.groups, self.columns
@@ -80,20 +110,6 @@ class PanelPlan(ConvPlan):
             self.panels,
             self.sums,
         )
-
-    def prepare(self, w: Array) -> PreparedConv:
-        """See `ConvPlan`."""
-        return _PanelConv(self, self.blocking.packed(w.reshape(self.groups, len(w) // self.groups, -1)))
-
-
-@final
-class _PanelConv(PreparedConv):
-    def __init__(self, plan: PanelPlan, W: Array) -> None:
-        self.plan = plan
-        self.W = W
-
-    def execute(self, x: Array, y: Array) -> None:
-        self.plan.run(self.W, x, y, self.plan.jobs)
 
 
 def panel_bytes(resources: Resources) -> int:

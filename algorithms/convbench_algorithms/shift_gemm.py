@@ -21,7 +21,6 @@ from convbench.algorithm import (
     Array,
     ConvPlan,
     ErrorModel,
-    PreparedConv,
     Resources,
     Unsupported,
     summation_error,
@@ -32,7 +31,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.blocking import Jobs, Part, best_blocking, largest_part
 from convbench_algorithms.emitter import lanes_of
-from convbench_algorithms.panels import conflict, panel_bytes
+from convbench_algorithms.panels import PackedPlan, conflict, panel_bytes
 from convbench_algorithms.phase_tiles import fill_tile
 from convbench_algorithms.product import multiply, split, sums_length
 from convbench_algorithms.taps import tap_offsets
@@ -59,7 +58,7 @@ class ShiftGemm(ForwardAlgorithm):
 
 
 @final
-class ShiftPlan(ConvPlan):
+class ShiftPlan(PackedPlan):
     """Tiles of the padded image for each thread, and the jobs that they are for."""
 
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
@@ -117,7 +116,7 @@ class ShiftPlan(ConvPlan):
         self.run(np.empty((self.groups, 0), spec.dtype), *nothing, self.jobs[:0])  # compiles
 
     def run(self, W: Array, x: Array, y: Array, jobs: Jobs) -> None:
-        """Y = W ⋆ x for all of `jobs`; W [G,·] packed."""
+        """See `PackedPlan`."""
         G = self.groups
         _multiply_tiles(
             W,
@@ -135,20 +134,6 @@ class ShiftPlan(ConvPlan):
             self.tiles,
             self.sums,
         )
-
-    def prepare(self, w: Array) -> PreparedConv:
-        """See `ConvPlan`."""
-        return _ShiftConv(self, self.blocking.packed(w.reshape(self.groups, len(w) // self.groups, -1)))
-
-
-@final
-class _ShiftConv(PreparedConv):
-    def __init__(self, plan: ShiftPlan, W: Array) -> None:
-        self.plan = plan
-        self.W = W
-
-    def execute(self, x: Array, y: Array) -> None:
-        self.plan.run(self.W, x, y, self.plan.jobs)
 
 
 def _starts(spec: ConvSpec, length: int, pitch: int) -> IndexMap:
