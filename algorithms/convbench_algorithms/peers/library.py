@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from abc import abstractmethod
 from functools import cache
 
-from convbench.algorithm import Unsupported, unsupported_dtype
+from convbench.algorithm import Array, PreparedConv, Unsupported, unsupported_dtype
 from convbench.spec import ConvSpec
+from convbench_algorithms.peers.plain import unless_same_extent, unless_unit_steps
 
 
 @cache
@@ -41,10 +43,26 @@ def unless_plane_by_plane(spec: ConvSpec) -> Unsupported | None:
         return unsupported
     if not spec.c == spec.k == spec.groups:
         return Unsupported("filters each channel by itself: needs groups = c = k")
-    if spec.stride != (1, 1):
-        return Unsupported("needs a stride of 1")
-    if spec.dilation != (1, 1):
-        return Unsupported("needs a dilation of 1")
-    if (spec.p, spec.q) != (spec.h, spec.w):
-        return Unsupported("gives outputs of the image's extent: needs padding=same")
-    return None
+    return unless_unit_steps(spec) or unless_same_extent(spec)
+
+
+class BoundConv(PreparedConv):
+    """A library's convolution that works on the caller's memory, once it has been told where that is."""
+
+    def __init__(self) -> None:
+        self.bound: tuple[Array, Array] | None = None
+
+    @abstractmethod
+    def bind(self, x: Array, y: Array) -> None:
+        """Tell the library where x and y lie."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Convolve what is bound."""
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`."""
+        if self.bound is None or self.bound[0] is not x or self.bound[1] is not y:
+            self.bind(x, y)
+            self.bound = x, y
+        self.run()

@@ -22,7 +22,7 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
-from convbench_algorithms.peers.library import missing, unless_float_layer
+from convbench_algorithms.peers.library import BoundConv, missing, unless_float_layer
 
 OPSET, IR_VERSION = 17, 8  # old enough for every onnxruntime of the last years
 ONLY_ERRORS = 3
@@ -99,19 +99,16 @@ def one_conv(spec: ConvSpec, w: Array) -> bytes:
 
 
 @final
-class _OnnxConv(PreparedConv):
+class _OnnxConv(BoundConv):
     def __init__(self, spec: ConvSpec, session: Any) -> None:
+        super().__init__()
         self.spec = spec
         self.session = session
         self.binding = session.io_binding()
-        self.bound: tuple[Array, Array] | None = None
 
-    def execute(self, x: Array, y: Array) -> None:
-        if self.bound is None or self.bound[0] is not x or self.bound[1] is not y:
-            self._bind(x, y)
-        self.session.run_with_iobinding(self.binding)
-
-    def _bind(self, x: Array, y: Array) -> None:
+    def bind(self, x: Array, y: Array) -> None:
         self.binding.bind_input("x", "cpu", 0, np.float32, self.spec.x_shape, x.ctypes.data)
         self.binding.bind_output("y", "cpu", 0, np.float32, self.spec.y_shape, y.ctypes.data)
-        self.bound = x, y
+
+    def run(self) -> None:
+        self.session.run_with_iobinding(self.binding)

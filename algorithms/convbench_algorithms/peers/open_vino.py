@@ -17,7 +17,7 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
-from convbench_algorithms.peers.library import missing, unless_float_layer
+from convbench_algorithms.peers.library import BoundConv, missing, unless_float_layer
 
 
 @final
@@ -73,19 +73,16 @@ class _OpenVinoPlan(ConvPlan):
 
 
 @final
-class _OpenVinoConv(PreparedConv):
+class _OpenVinoConv(BoundConv):
     def __init__(self, compiled: Any) -> None:
+        super().__init__()
         self.request = compiled.create_infer_request()
-        self.bound: tuple[Array, Array] | None = None
 
-    def execute(self, x: Array, y: Array) -> None:
-        if self.bound is None or self.bound[0] is not x or self.bound[1] is not y:
-            self._bind(x, y)
-        self.request.infer(share_outputs=True)  # or it copies y into an array of its own, 10 % of a small layer
-
-    def _bind(self, x: Array, y: Array) -> None:
+    def bind(self, x: Array, y: Array) -> None:
         from openvino import Tensor
 
         self.request.set_input_tensor(Tensor(x, shared_memory=True))
         self.request.set_output_tensor(Tensor(y, shared_memory=True))
-        self.bound = x, y
+
+    def run(self) -> None:
+        self.request.infer(share_outputs=True)  # or it copies y into an array of its own, 10 % of a small layer

@@ -10,7 +10,7 @@ import scipy.ndimage
 from convbench.algorithm import Array, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported, summation_error
 from convbench.spec import Boundary, ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
-from convbench_algorithms.peers.plain import unless_plain
+from convbench_algorithms.peers.plain import unless_plain, unless_same_extent
 
 Mode = Literal["constant", "mirror", "reflect", "nearest", "grid-wrap"]
 
@@ -33,11 +33,7 @@ class ScipyNdimage(ForwardAlgorithm):
 
     def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
         """See `ForwardAlgorithm`."""
-        if unsupported := unless_plain(spec):
-            return unsupported
-        if (spec.p, spec.q) != (spec.h, spec.w):
-            return Unsupported("gives outputs of the image's extent: needs padding=same")
-        return None
+        return unless_plain(spec) or unless_same_extent(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""

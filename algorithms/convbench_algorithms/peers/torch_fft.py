@@ -25,6 +25,7 @@ from convbench.algorithm import (
 from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.fft_error import fft_error
 from convbench_algorithms.peers.library import missing, unless_forward
+from convbench_algorithms.peers.plain import unless_unit_steps
 from convbench_algorithms.peers.torch_conv2d import PAD_MODES, as_tensor, unless_padded
 
 
@@ -37,13 +38,8 @@ class TorchFft(ConvAlgorithm):
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
-        if unsupported := missing("torch", "torch", "torch") or unless_forward(spec) or unless_padded(spec):
-            return unsupported
-        if spec.stride != (1, 1):
-            return Unsupported("needs a stride of 1")
-        if spec.dilation != (1, 1):
-            return Unsupported("needs a dilation of 1")
-        return None
+        absent = missing("torch", "torch", "torch")
+        return absent or unless_forward(spec) or unless_padded(spec) or unless_unit_steps(spec)
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
