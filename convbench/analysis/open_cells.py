@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from convbench.analysis.contenders import Contenders, contenders, ranked
+from convbench.analysis.contenders import Contender, Contenders, contenders, ranked
 from convbench.analysis.crossovers import Crossed, Crossover, OneSided, Unresolved, crossovers
 from convbench.analysis.statistics import paired_ratio
 from convbench.analysis.versus import duel_ratio, leaders, side_field
@@ -47,11 +47,12 @@ def still_open(info: RunInfo, blocks: Sequence[Block]) -> list[tuple[str, tuple[
         best = winner(cell, merged, info)
         if best is None:
             continue
-        duel = _duel_openness(cell, merged, info)
-        urgency = _leader_openness(best, merged) if duel is None else duel
+        ours, theirs = leaders(cell, merged, info)
+        pair = (ours, theirs) if ours is not None and theirs is not None else None
+        urgency = _duel_openness(*pair) if pair else _leader_openness(best, merged)
         if urgency > 0:
             openness[cell.key] = urgency
-            race = _in_the_race(cell, best, merged, info) if duel is None else _in_the_duel(cell, merged, info)
+            race = _in_the_duel(cell, merged, info, pair) if pair else _in_the_race(cell, best, merged, info)
             algorithms[cell.key] = set(race)
     for crossover in crossovers(info, blocks):
         for cell, urgency in _crossover_openness(crossover):
@@ -88,11 +89,8 @@ def _in_the_race(cell: Cell, best: Winner, merged: Contenders, info: RunInfo) ->
     ]
 
 
-def _duel_openness(cell: Cell, merged: Contenders, info: RunInfo) -> float | None:
-    """How open the best of ours against the best of theirs is; None where they do not meet."""
-    ours, theirs = leaders(cell, merged, info)
-    if ours is None or theirs is None:
-        return None
+def _duel_openness(ours: Contender, theirs: Contender) -> float:
+    """How open the best of ours against the best of theirs is."""
     ratio = duel_ratio(ours, theirs)
     # Passes before precision: with two or three, Student's t makes any interval wide, and the next pass comes anyway.
     if ratio.passes < LEAST_PASSES:
@@ -100,11 +98,10 @@ def _duel_openness(cell: Cell, merged: Contenders, info: RunInfo) -> float | Non
     return ratio.half_width / DUEL_TARGET if ratio.half_width > DUEL_TARGET else 0.0
 
 
-def _in_the_duel(cell: Cell, merged: Contenders, info: RunInfo) -> list[str]:
+def _in_the_duel(cell: Cell, merged: Contenders, info: RunInfo, pair: tuple[Contender, Contender]) -> list[str]:
     assert info.versus is not None
     race: list[str] = []
-    for side, leader in zip((info.versus.ours, info.versus.theirs), leaders(cell, merged, info), strict=True):
-        assert leader is not None
+    for side, leader in zip((info.versus.ours, info.versus.theirs), pair, strict=True):
         for one in side_field(cell, merged, side):
             ratio = paired_ratio(one.blocks, leader.blocks)
             if ratio is None or ratio.value <= HOPELESS:
