@@ -10,8 +10,9 @@ from numba import njit
 
 from convbench.algorithm import Resources
 from convbench.spec import ConvSpec
+from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
-from convbench_algorithms.factored import FactoredPlan, _aligned
+from convbench_algorithms.factored import FactoredPlan
 from convbench_algorithms.short_sums import copy, filter_both
 from convbench_algorithms.tap_sums import GROUP, filter_columns, filter_rows, slide, transpose_rows
 
@@ -54,7 +55,7 @@ def rows_caller(kernel, step):
 
 def integers(shape, dtype):
     """Small whole numbers: every order of summing them gives the same."""
-    array = _aligned(shape, dtype)
+    array = aligned_zeros(shape, dtype)
     array[...] = np.random.default_rng(7).integers(-9, 9, shape)
     return array
 
@@ -114,7 +115,7 @@ def test_panels_are_filtered_into_y(dtype, lanes, taps, step, tap_step, height, 
     panels = integers((-(-width // lanes), 2 + lanes * step + taps * tap_step, lanes), dtype)
     height = min(height, lanes)
     for kernel in (filter_rows, filter_rows.plain):
-        y = _aligned((18, 64), dtype)
+        y = aligned_zeros((18, 64), dtype)
         y[...] = 5 if add else np.nan
         rows_caller(kernel, step)(panels, 2, tap_step, weights, pairs, y, 1, 16, height, width, add, stream)
         for b, j in np.ndindex(height, width):
@@ -137,7 +138,7 @@ def test_both_passes_at_once(dtype, R, S, symmetric, height, width, add, stream)
     for r, s in np.ndindex(R, S):
         expected += columns[r] * rows[s] * lines[r : r + height, s : s + width]
     for filter_each in both(filter_both, R, S, int(symmetric)):
-        y = _aligned((12, 80), dtype)
+        y = aligned_zeros((12, 80), dtype)
         y[...] = 5 if add else np.nan
         zeros = np.zeros(64, dtype)
         filter_each(
@@ -155,8 +156,8 @@ def test_both_passes_at_once(dtype, R, S, symmetric, height, width, add, stream)
 def test_rows_from_x_to_y_whatever_their_places(boundary, h, w, misplaced, threads):
     padding = ((3, 1), (2, 4))
     spec = ConvSpec(h=h, w=w, r=5, s=7, padding=padding, boundary=boundary)
-    x, y = (integers(h * w + 16, "float32")[misplaced:][: h * w].reshape(1, 1, h, w) for _ in range(2))
-    column, row = mirrored(5, "float32"), integers(7, "float32")
+    x, y = (integers((h * w + 16,), "float32")[misplaced:][: h * w].reshape(1, 1, h, w) for _ in range(2))
+    column, row = mirrored(5, "float32"), integers((7,), "float32")
     y[...] = np.nan
     plan = FactoredPlan("separable", spec, Resources(threads=threads), max_rank=1)
     plan.prepare(np.outer(column, row)[None, None]).execute(x, y)
