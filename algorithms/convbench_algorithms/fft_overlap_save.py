@@ -9,8 +9,8 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.fft_error import fft_error
 from convbench_algorithms.fft_tiles import needed_extent, whole_extent
-from convbench_algorithms.paired_tiles import PairedTilesPlan
-from convbench_algorithms.tile_choice import pair_grid
+from convbench_algorithms.folded_tiles import FoldedTilesPlan
+from convbench_algorithms.tile_choice import folded_grid
 from convbench_algorithms.tiled_fft import unsupported_by_fft
 
 
@@ -18,8 +18,8 @@ from convbench_algorithms.tiled_fft import unsupported_by_fft
 class FftOverlapSave(ForwardAlgorithm):
     """Tiles of [M,N] inputs give [M−R+1,N−S+1] outputs each, written straight into y.
 
-    Stockham, "High-speed convolution and correlation" (AFIPS 1966). The FFT is our own (`planar_fft`), of two tiles at
-    a time, in a core's cache. The workspace depends on the tile, not on the image. All positions are
+    Stockham, "High-speed convolution and correlation" (AFIPS 1966). The FFT is our own (`planar_fft`), of tiles
+    folded into half as many complex numbers (`tile_folds`), in a core's cache. The workspace depends on the tile, not on the image. All positions are
     computed; a stride keeps every u-th and v-th.
     """
 
@@ -37,4 +37,4 @@ class FftOverlapSave(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
-        return PairedTilesPlan(spec, resources, pair_grid(spec, resources))
+        return FoldedTilesPlan(spec, resources, folded_grid(spec, resources))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from convbench.algorithm import MiB, Resources
-from convbench.spec import ConvSpec
+from convbench.boundary import OUTSIDE, index_maps
+from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.fft_tiles import TileGrid, is_depthwise, needed_extent, saving_grid
 from convbench_algorithms.planar_fft import tile_bytes
 
@@ -26,57 +30,81 @@ LONG_COLUMNS: Final = 448
 """More points than the first-level cache holds of as many columns as a vector has lanes: SPILL_NS again."""
 
 TILE_NS: Final = 500
-"""Of a pair, however small."""
+"""Of a tile, however small."""
 
-MOST_PAIRS: Final = 16
+MOST_TILES: Final = 16
 """In a batch: as often is a filter's spectrum used that has been loaded once."""
 
 PRODUCT_NS: Final = 0.05
 """Of a point, for each channel and filter."""
 
 LOAD_NS: Final = 0.15
-"""Of a byte of the filters' spectra beyond FAR_BYTES, for each batch of pairs: it comes from memory."""
+"""Of a byte of the filters' spectra beyond FAR_BYTES, for each batch of tiles: it comes from memory."""
 
 FAR_BYTES: Final = 16 * MiB
 
 
-def pair_grid(spec: ConvSpec, resources: Resources) -> TileGrid:
-    """Overlap-save's tiles that cost least; those that keep the workspace within the tile limit come first."""
-    wholes = needed_extent(spec)
-    rows, cols = (list(lengths(spec.filter_extent[axis], wholes[axis])) for axis in (0, 1))
-    return min((saving_grid(spec, (M, N)) for M in rows for N in cols), key=lambda grid: cost(spec, resources, grid))
+def folded_grid(spec: ConvSpec, resources: Resources) -> TileGrid:
+    """Overlap-save's tiles [2L,N] that cost least; those that keep the workspace within the tile limit come first."""
+    enough = wrapping_extents(spec)
+    rows = [2 * half for half in lengths(-(-spec.filter_extent[0] // 2), -(-enough[0] // 2))]
+    cols = list(lengths(spec.filter_extent[1], enough[1]))
+    grids = (whole_axes(spec, saving_grid(spec, (M, N)), enough) for M in rows for N in cols)
+    return min(grids, key=lambda grid: cost(spec, resources, grid))
+
+
+def wrapping_extents(spec: ConvSpec) -> Pair:
+    """The extents that hold all that the outputs see: zeros before the image may be those after it, wrapped around."""
+    extents = []
+    for axis, needed in enumerate(needed_extent(spec)):
+        inside = np.flatnonzero(index_maps(spec)[axis][:needed] != OUTSIDE)
+        first, last = (inside[0], inside[-1]) if len(inside) else (needed, -1)
+        extents.append(max(last + 1, needed - first, spec.filter_extent[axis]))
+    return extents[0], extents[1]
+
+
+def whole_axes(spec: ConvSpec, grid: TileGrid, enough: Pair) -> TileGrid:
+    """The grid with a single tile along axes where one of its extent is `enough` for all outputs."""
+    counts, keep = list(grid.counts), list(grid.keep)
+    for axis, (outputs, stride) in enumerate(zip((spec.p, spec.q), spec.stride, strict=True)):
+        if grid.extent[axis] >= enough[axis]:
+            counts[axis], keep[axis] = 1, (outputs - 1) * stride + 1
+    return replace(grid, counts=(counts[0], counts[1]), keep=(keep[0], keep[1]))
 
 
 def cost(spec: ConvSpec, resources: Resources, grid: TileGrid) -> tuple[float, float]:
     """(bytes beyond the tile limit, nanoseconds).
 
-    Small tiles waste their overlap, large ones the cache, and both what sticks out of the image. Pairs are counted, and
+    Small tiles waste their overlap, large ones the cache, and both what sticks out of the image. Tiles are counted, and
     whole ones shared out to threads where there are no sums over channels.
     """
     M, N = grid.extent
-    tile = tile_bytes(grid.extent, spec.itemsize)
-    doublings = min(max(math.log2(tile / SPILL_BYTES), 0), 2) + (M * spec.itemsize > LONG_COLUMNS * 4)
+    points = M * N // 2
+    tile = tile_bytes((M // 2, N), spec.itemsize)
+    doublings = min(max(math.log2(tile / SPILL_BYTES), 0), 2) + (M // 2 * spec.itemsize > LONG_COLUMNS * 4)
     doublings += max(math.log2(tile / HUGE_BYTES), 0)
-    through_ns = TILE_NS + M * N * (POINT_NS + SPILL_NS * doublings) * spec.itemsize / 4
+    through_ns = TILE_NS + points * (POINT_NS + SPILL_NS * doublings) * spec.itemsize / 4
     filters = spec.k * (spec.c // spec.groups)
-    pairs = -(-spec.n * grid.counts[0] * grid.counts[1] // 2)
+    tiles = spec.n * grid.counts[0] * grid.counts[1]
     if is_depthwise(spec):
-        tiles, total_ns = resources.threads, -(-pairs * spec.c // resources.threads) * through_ns
+        space, total_ns = resources.threads, -(-tiles * spec.c // resources.threads) * through_ns
     else:
-        tiles = spec.c + spec.k
-        loads_ns = max(filters * tile - FAR_BYTES, 0) * LOAD_NS * -(-pairs // MOST_PAIRS)
-        total_ns = tiles * pairs * through_ns / 2 + filters * pairs * M * N * PRODUCT_NS + loads_ns
-    return max((filters + tiles) * tile - resources.tile_limit_bytes, 0), total_ns
+        space = spec.c + spec.k
+        loads_ns = max(filters * tile - FAR_BYTES, 0) * LOAD_NS * -(-tiles // MOST_TILES)
+        total_ns = space * tiles * through_ns / 2 + filters * tiles * points * PRODUCT_NS + loads_ns
+    return max((filters + space) * tile - resources.tile_limit_bytes, 0), total_ns
 
 
 def lengths(least: int, whole: int) -> Iterator[int]:
-    """16·2ᵃ·{1,3,5} in order, from `least` on, up to the first that holds the `whole`."""
-    power = 16
+    """16·2ᵃ·3ᵇ·5ᶜ in order, from `least` on, up to the first that holds the `whole`."""
+    length = 16
     while True:
-        for quarters in (4, 5, 6):
-            length = power * quarters // 4
-            if length % 16 == 0 and length >= least:
-                yield length
-                if length >= whole:
-                    return
-        power *= 2
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1 and length >= least:
+            yield length
+            if length >= whole:
+                return
+        length += 16

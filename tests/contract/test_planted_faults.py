@@ -85,8 +85,8 @@ def _one_tile_less(blocking: Any) -> Any:
     return replace(blocking, tiles=blocking.tiles - 1)
 
 
-def _twins(pairs: Any) -> Any:
-    return pairs[:, [0, 0]]
+def _turned_backwards(turns: Any) -> Any:
+    return turns * np.array([[1], [-1]], turns.dtype)
 
 
 def _conjugate_planes(spectra: Any) -> Any:
@@ -148,15 +148,17 @@ PLANTED = [
         for what, target, fault in (
             (
                 "the filter's spectrum not conjugated",
-                "paired_tiles:PairedTilesPlan.filter_spectra",
+                "folded_tiles:FoldedTilesPlan.filter_spectra",
                 _result(_conjugate_planes),
             ),
-            ("forgotten flip", "paired_tiles:PairedTilesPlan.filter_maps", _result(_maps_backwards)),
-            ("scaled twice", "paired_tiles:PairedTilesPlan.filter_spectra", _result(lambda spectra: spectra / 2)),
-            ("the second of a pair is the first", "paired_tiles:tile_pairs", _result(_twins)),
+            ("forgotten flip", "folded_tiles:FoldedTilesPlan.filter_maps", _result(_maps_backwards)),
+            ("scaled twice", "folded_tiles:FoldedTilesPlan.filter_spectra", _result(lambda spectra: spectra / 2)),
         )
     ),
     Planted("fft", "half the image read", "fft:saving_grid", _result(_short_take)),
+    Planted(
+        "fft_overlap_save", "tiles folded the wrong way", "folded_tiles:half_turns", _result(_turned_backwards), TILED
+    ),
     Planted("fft_overlap_save", "a seam off by one", "tile_choice:saving_grid", _result(_wider_step), TILED, 4096),
     Planted("fft_overlap_add", "a seam off by one", "fft_overlap_add:adding_grid", _result(_wider_step), TILED, 4096),
     Planted("fft_overlap_add", "tiles laid one to the right", "fft_overlap_add:adding_grid", _result(_short_lead)),
