@@ -19,8 +19,8 @@ class FftOverlapSave(ForwardAlgorithm):
     """Tiles of [M,N] inputs give [M−R+1,N−S+1] outputs each, written straight into y.
 
     Stockham, "High-speed convolution and correlation" (AFIPS 1966). The FFT is our own (`planar_fft`), of tiles
-    folded into half as many complex numbers (`tile_folds`), in a core's cache. The workspace depends on the tile, not on the image. All positions are
-    computed; a stride keeps every u-th and v-th.
+    folded into half as many complex numbers (`tile_folds`), in a core's cache. The workspace depends on the tile, not
+    on the image. All positions are computed; a stride keeps every u-th and v-th.
     """
 
     name = "fft_overlap_save"

@@ -12,7 +12,7 @@ overlap-save throws away all the same (Nussbaumer, "Fast Fourier Transform and C
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,13 @@ from numba import njit, prange
 
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
+from convbench_algorithms.emitter import I64, Emitter, Int, Scalar, Vector, emitted
 from convbench_algorithms.emitter import Array as Operand
-from convbench_algorithms.emitter import Emitter, Int, Scalar, emitted
 from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.planar_fft import Passes, pitch, transform_tile
 from convbench_algorithms.tile_copies import Extents
 
+STREAM_BYTES: Final = 16 * 1024 * 1024
 Turns = Array  # [2,L]: the real and imaginary parts of θⁿ
 
 
@@ -35,63 +36,163 @@ def half_turns(L: int, dtype: npt.DTypeLike) -> Turns:
     return np.array([np.cos(angles), np.sin(angles)]).astype(dtype)
 
 
-def _blend_plain(a: Array, b: Array, p: float, q: float, target: Array, count: int) -> None:
-    for j in range(count):
-        target[j] = p * a[j] + q * b[j]
-
-
-@emitted(_blend_plain)
-def blend(e: Emitter, a: Operand, b: Operand, p: Scalar, q: Scalar, target: Operand, count: Int) -> None:
-    """target[j] = p·a[j] + q·b[j] for j < count."""
-    left, right = e.splat(p), e.splat(q)
-    whole = count // e.lanes * e.lanes
-    with e.loop(whole, step=e.lanes) as j:
-        e.store(e.fma(left, e.load(a, j), right * e.load(b, j)), target, j)
-    with e.loop(count, start=whole, step=e.lanes) as j:
-        mask = e.first_lanes(count - j)
-        some = e.fma(left, e.load_masked(mask, a, j), right * e.load_masked(mask, b, j))
-        e.store_masked(mask, some, target, j)
-
-
-@njit(nogil=True, cache=True)
-def _gather_line(
-    a: Array, b: Array, p: float, q: float, cols: IndexMap, edges: Extents, left: int, target: Array
+def _fold_line_plain(
+    x: Array,
+    n: int,
+    c: int,
+    upper: int,
+    lower: int,
+    at: int,
+    first: int,
+    last: int,
+    p: float,
+    q: float,
+    r: float,
+    s: float,
+    re: Array,
+    im: Array,
+    line: int,
+    N: int,
 ) -> None:
-    """Set target [N] to p·a + q·b for rows a, b of an image, from column `left` of the padded input on."""
-    N = len(target)
-    first = min(max(edges[0] - left, 0), N)
-    last = min(max(edges[1] - left, first), N)
-    if edges[2]:
-        target[:first] = 0
-        target[last:] = 0
-    else:
-        for begin, end in ((0, first), (last, N)):
-            for j in range(begin, end):
-                col = cols[left + j]
-                target[j] = 0 if col == OUTSIDE else p * a[col] + q * b[col]
-    if first < last:
-        at = left - edges[0] + first
-        blend(a[at:], b[at:], p, q, target[first:], last - first)
+    for j in range(N):
+        a = b = re.dtype.type(0)
+        if first <= j < last:
+            a, b = x[n, c, upper, at + j], x[n, c, lower, at + j]
+        re[line, j] = p * a + q * b
+        im[line, j] = r * a + s * b
+
+
+@emitted(_fold_line_plain)
+def fold_line(
+    e: Emitter,
+    x: Operand,
+    n: Int,
+    c: Int,
+    upper: Int,
+    lower: Int,
+    at: Int,
+    first: Int,
+    last: Int,
+    p: Scalar,
+    q: Scalar,
+    r: Scalar,
+    s: Scalar,
+    re: Operand,
+    im: Operand,
+    line: Int,
+    N: Int,
+) -> None:
+    """Two rows a, b of x [N,C,H,W], from column `at` on, as a line of re, im [L,pitch]: p·a + q·b and r·a + s·b.
+
+    Columns from `first` to `last` of N are there; the others are zeros, and their memory is not touched.
+    """
+    a, b = x.at(n, c, upper) + at, x.at(n, c, lower) + at
+    real, imaginary = re.at(line), im.at(line)
+    weights = [e.splat(weight) for weight in (p, q, r, s)]
+
+    def put(a: Vector, b: Vector, j: Int) -> None:
+        e.store(e.fma(weights[0], a, weights[1] * b), real, j)
+        e.store(e.fma(weights[2], a, weights[3] * b), imaginary, j)
+
+    begin, end = (first + (e.lanes - 1)) // e.lanes * e.lanes, last // e.lanes * e.lanes
+    with e.loop(end, start=begin, step=e.lanes) as j:
+        put(e.load(a, j), e.load(b, j), j)
+    for start, stop in ((e.integer(0), begin.minimum(N)), (end, N)):
+        with e.loop(stop, start=start, step=e.lanes) as j:
+            mask = e.lanes_between(first - j, last - j)
+            put(e.load_masked(mask, a, j), e.load_masked(mask, b, j), j)
 
 
 @njit(nogil=True, cache=True)
 def _gather(
-    x: Array, c: int, tile: Any, rows: IndexMap, cols: IndexMap, edges: Extents, turns: Turns, re: Array, im: Array
+    x: Array,
+    c: int,
+    tile: Any,
+    rows: IndexMap,
+    cols: IndexMap,
+    edges: Extents,
+    turns: Turns,
+    N: int,
+    re: Array,
+    im: Array,
 ) -> None:
-    """Fill re, im [L,N] with the tile [2L,N] of the padded channel c of x [N,C,H,W], folded."""
+    """Fill re, im [L,pitch] with the tile [2L,N] of the padded channel c of x [N,C,H,W], folded."""
     L = len(re)
+    n, left = tile[0], tile[2]
+    at = left - edges[0]
+    first = min(max(-at, 0), N)
+    last = min(max(edges[1] - left, first), N)
     for line in range(L):
         upper, lower = rows[tile[1] + line], rows[tile[1] + L + line]
+        p, q, r, s = turns[0, line], -turns[1, line], turns[1, line], turns[0, line]
         if upper == OUTSIDE and lower == OUTSIDE:
-            re[line] = 0
-            im[line] = 0
+            fold_line(x, n, c, 0, 0, at, N, N, p, q, r, s, re, im, line, N)
             continue
-        a = x[tile[0], c, lower if upper == OUTSIDE else upper]
-        b = x[tile[0], c, upper if lower == OUTSIDE else lower]
-        some, other = x.dtype.type(upper != OUTSIDE), x.dtype.type(lower != OUTSIDE)
-        cosine, sine = turns[0, line], turns[1, line]
-        _gather_line(a, b, cosine * some, -sine * other, cols, edges, tile[2], re[line])
-        _gather_line(a, b, sine * some, cosine * other, cols, edges, tile[2], im[line])
+        if upper == OUTSIDE:
+            p = r = x.dtype.type(0)
+            upper = lower
+        elif lower == OUTSIDE:
+            q = s = x.dtype.type(0)
+            lower = upper
+        fold_line(x, n, c, upper, lower, at, first, last, p, q, r, s, re, im, line, N)
+        if not edges[2]:
+            for j in range(N):
+                col = cols[left + j]
+                if (j < first or j >= last) and col != OUTSIDE:
+                    a, b = x[n, c, upper, col], x[n, c, lower, col]
+                    re[line, j] = p * a + q * b
+                    im[line, j] = r * a + s * b
+
+
+def _unfold_line_plain(
+    a: Array,
+    b: Array,
+    line: int,
+    cosine: float,
+    sine: float,
+    y: Array,
+    n: int,
+    k: int,
+    p: int,
+    q: int,
+    count: int,
+    _stream: int,
+) -> None:
+    for j in range(count):
+        y[n, k, p, q + j] = cosine * a[line, j] + sine * b[line, j]
+
+
+@emitted(_unfold_line_plain)
+def _unfold_line(
+    e: Emitter,
+    a: Operand,
+    b: Operand,
+    line: Int,
+    cosine: Scalar,
+    sine: Scalar,
+    y: Operand,
+    n: Int,
+    k: Int,
+    p: Int,
+    q: Int,
+    count: Int,
+    stream: Int,
+) -> None:
+    cos, sin = e.splat(cosine), e.splat(sine)
+    left, right, target = a.at(line), b.at(line), y.at(n, k, p) + q
+    address = Int(e.builder, e.builder.ptrtoint(target.ir, I64))
+    # whole cache lines of y, which starts at an element of one
+    head = ((0 - address // e.itemsize) % e.lanes + e.lanes) % e.lanes
+    head = head.minimum(count)
+    whole = head + (count - head) // e.lanes * e.lanes
+    for start, stop in ((e.integer(0), head), (whole, count)):
+        with e.when(start.compare("<", stop)):
+            mask = e.first_lanes(stop - start)
+            some = e.fma(cos, e.load_masked(mask, left, start), sin * e.load_masked(mask, right, start))
+            e.store_masked(mask, some, target, start)
+    for relation, store in (("==", e.store), ("!=", e.store_past_caches)):
+        with e.when(stream.compare(relation, 0)), e.loop(whole, start=head, step=e.lanes) as j:
+            store(e.fma(cos, e.load(left, j), sin * e.load(right, j)), target, j)
 
 
 @njit(nogil=True, cache=True)
@@ -99,18 +200,23 @@ def _scatter(re: Array, im: Array, tile: Any, k: int, keep: Extents, stride: Ext
     """Write the first `keep` elements of the tile that re, im [L,N] are folded from, each u-th and v-th of them."""
     L, (P, Q) = len(re), y.shape[2:]
     u, v = stride[0], stride[1]
-    p, q = tile[1] // u, tile[2] // v
+    n, p, q = tile[0], tile[1] // u, tile[2] // v
     rows, cols = min((keep[0] - 1) // u + 1, P - p), min((keep[1] - 1) // v + 1, Q - q)
+    stream = 1 if y.nbytes > STREAM_BYTES else 0
     for i in range(rows):
-        lower, line = divmod(i * u, L)
+        lower, line = i * u // L, i * u % L
         cosine, sine = turns[0, line], turns[1, line]
-        outputs = y[tile[0], k, p + i, q : q + cols]
-        a, b, factor = (im[line], re[line], -sine) if lower else (re[line], im[line], sine)
         if v == 1:
-            blend(a, b, cosine, factor, outputs, cols)
+            if lower:
+                _unfold_line(im, re, line, cosine, -sine, y, n, k, p + i, q, cols, stream)
+            else:
+                _unfold_line(re, im, line, cosine, sine, y, n, k, p + i, q, cols, stream)
+        elif lower:
+            for j in range(cols):
+                y[n, k, p + i, q + j] = cosine * im[line, j * v] - sine * re[line, j * v]
         else:
             for j in range(cols):
-                outputs[j] = cosine * a[j * v] + factor * b[j * v]
+                y[n, k, p + i, q + j] = cosine * re[line, j * v] + sine * im[line, j * v]
 
 
 @njit(nogil=True, cache=True, parallel=True)
@@ -155,7 +261,7 @@ def transform_tiles(
             filter_re = spectrum[: L * P].reshape(L, P)
             filter_im = spectrum[L * P : 2 * L * P].reshape(L, P)
             if step != SYNTHESISE:
-                _gather(x, c, origin, rows, cols, edges, turns, re[:, :N], im[:, :N])
+                _gather(x, c, origin, rows, cols, edges, turns, N, re, im)
             transform_tile(
                 kernels,
                 step,
