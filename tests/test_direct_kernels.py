@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -10,8 +11,9 @@ from numba import njit
 
 from contract.harness import changed, check_contract, planned
 from convbench.spec import ConvSpec
-from convbench_algorithms import direct, direct_rows, direct_tiles, thread_use
+from convbench_algorithms import direct, direct_bands, direct_rows, direct_tiles, thread_use
 from convbench_algorithms.direct import Direct
+from convbench_algorithms.direct_bands import BandPlan, band_of_sums
 from convbench_algorithms.direct_rows import RowsPlan, ring_of_rows
 from convbench_algorithms.direct_strip import strip_of_sums
 from convbench_algorithms.direct_tiles import TilePlan
@@ -57,6 +59,20 @@ def rings(R: int, S: int, vectors: int, u: int, v: int, dilation: int):
         return ring
 
     return compiled(ring_of_rows), compiled(ring_of_rows.plain)
+
+
+@cache
+def bands(R: int, S: int, rows: int, vectors: int):
+    """The band's kernel, emitted and plain."""
+
+    def compiled(form):
+        @njit
+        def band(x, w, y, k, p, shift, top, left, dilation, past_caches):
+            form(x, w, y, k, p, shift, top, left, dilation, past_caches, R, S, rows, vectors)
+
+        return band
+
+    return compiled(band_of_sums), compiled(band_of_sums.plain)
 
 
 @cache
@@ -126,6 +142,28 @@ def test_a_ring_is_its_plain_twin(constants: tuple[int, ...], height: int, width
     assert not (results[0][3:10] == UNWRITTEN).any()
 
 
+# R, S, rows, vectors, dilation
+BANDS = [(3, 3, 4, 2, 1), (5, 2, 6, 1, 3), (1, 4, 2, 3, 2), (7, 7, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("constants", BANDS)
+@pytest.mark.parametrize(("height", "width"), [(6, 1), (9, 100), (30, 230)])
+def test_a_band_is_its_plain_twin(constants: tuple[int, ...], height: int, width: int, dtype: str) -> None:
+    R, S, rows, vectors, dilation = constants
+    top, left, shift = 2, 5, 3
+    x, w = whole_numbers((4, height, width), dtype), whole_numbers((4, S, R), dtype)
+    P, Q = max(height + 4 - R + 1, rows), width + 7 + 5 - dilation * (S - 1)
+    results = []
+    for band in bands(R, S, rows, vectors):
+        y = np.full((8, P, Q), UNWRITTEN, dtype)
+        for p in [*range(0, P - rows, rows), P - rows]:
+            band(x, w, y, 5, p, shift, top, left, dilation, False)
+        results.append(y)
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (np.delete(results[0], 5, 0) == UNWRITTEN).all()
+    assert not (results[0][5] == UNWRITTEN).any()
+
+
 @pytest.mark.parametrize("v", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 40])
 def test_phases_are_taken_apart_as_the_plain_twin_does(v: int, count: int, dtype: str) -> None:
@@ -142,12 +180,17 @@ def test_phases_are_taken_apart_as_the_plain_twin_does(v: int, count: int, dtype
 
 
 FORMS = {
+    "h40w300r3s3+padding=1": BandPlan,
+    "n2c3h13w200k6r5s4+padding=2.1x7.0+groups=3+dilation=1x2+flip=true": BandPlan,
+    "c2h7w260k2r9s9+padding=4+groups=2": BandPlan,
+    "h3w223r15s15+padding=20": BandPlan,
+    "h50w256r7s7+boundary=wrap": BandPlan,
     "c5h17w19k5r3s3+padding=1+groups=5": RowsPlan,
     "n2c3h40w70k6r3s2+padding=2.1x0.1+groups=3+stride=2": RowsPlan,
     "c2h14w14k2r5s5+padding=2+groups=2+flip=true": RowsPlan,
     "h9w33r3s3+padding=1+stride=1x4+dilation=1x2": RowsPlan,
     "h70w90r5s4+padding=2+boundary=reflect": TilePlan,
-    "h40w90r9s3+padding=7+flip=true": TilePlan,
+    "h40w70r9s3+padding=7+flip=true": TilePlan,
     "n2c6h30w41k4r3s3+padding=1+groups=2+stride=2x3+dilation=2": TilePlan,
     "h3w5r34s3+padding=34.33x3.2": TilePlan,
     "h37w850r7s3+padding=3+boundary=wrap": TilePlan,
@@ -169,7 +212,12 @@ def test_every_form_keeps_the_contract(text: str, threads: int, dtype: str, monk
 
 
 @pytest.mark.parametrize(
-    ("module", "text"), [(direct_rows, "h40w256r3s3+padding=1"), (direct_tiles, "h40w1024r7s7+padding=3")]
+    ("module", "text"),
+    [
+        (direct_bands, "h40w1024r7s7+padding=3"),
+        (direct_rows, "h40w256r3s3+padding=1+stride=2"),
+        (direct_tiles, "h40w1024r7s7+padding=3+boundary=wrap"),
+    ],
 )
 def test_large_outputs_past_the_caches(module: object, text: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever y begins: the harness's arrays are not aligned to vectors, and not all alike."""
@@ -184,9 +232,9 @@ def test_large_outputs_past_the_caches(module: object, text: str, dtype: str, mo
     x = rng.standard_normal(spec.x_shape).astype(dtype)
     results = []
     for start in range(0, 16, 3):
-        buffer = np.full(spec.h * spec.w + 32, 7, dtype)
+        buffer = np.full(math.prod(spec.y_shape) + 32, 7, dtype)
         first = -buffer.ctypes.data % 64 // buffer.itemsize + start
-        y = buffer[first : first + spec.h * spec.w].reshape(spec.y_shape)
+        y = buffer[first : first + math.prod(spec.y_shape)].reshape(spec.y_shape)
         conv.execute(x, y)
         results.append(y)
         assert (buffer[:first] == 7).all()

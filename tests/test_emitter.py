@@ -127,6 +127,17 @@ def _window(e, x, y, low, high):
     e.store(e.load_masked(e.lanes_between(low, high), x), y)
 
 
+def _wide_window_plain(x, y, low, high):
+    for i in range(3 * lanes_of(x.itemsize)):
+        y[i] = x[i] if low <= i < high else 0
+
+
+@emitted(_wide_window_plain)
+def _wide_window(e, x, y, low, high):
+    for v, mask in enumerate(e.masks_between(low, high, 3)):
+        e.store(e.load_masked(mask, x, v * e.lanes), y, v * e.lanes)
+
+
 def both(kernel):
     """The kernel emitted and plain, for calls from Python."""
     plain = kernel.plain
@@ -160,6 +171,15 @@ def test_tails_are_masked(dtype, count):
 def test_lanes_between(dtype, low, high):
     x = np.arange(1, 1 + lanes_of(np.dtype(dtype).itemsize), dtype=dtype)
     for function in both(_window):
+        y = np.full_like(x, 7)
+        function(x, y, low, high)
+        np.testing.assert_array_equal(y, [v if low <= i < high else 0 for i, v in enumerate(x)])
+
+
+@pytest.mark.parametrize(("low", "high"), [(-3, 2), (1, 30), (2, 99), (3, 1), (17, 19), (-9, -2), (-(2**31) + 1, 9)])
+def test_masks_between(dtype, low, high):
+    x = np.arange(1, 1 + 3 * lanes_of(np.dtype(dtype).itemsize), dtype=dtype)
+    for function in both(_wide_window):
         y = np.full_like(x, 7)
         function(x, y, low, high)
         np.testing.assert_array_equal(y, [v if low <= i < high else 0 for i, v in enumerate(x)])

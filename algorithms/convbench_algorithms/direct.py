@@ -1,12 +1,13 @@
 """Direct convolution, in registers: every stride, dilation, group, boundary and direction.
 
-Three forms of the same sum, after what the shape allows an element of x to be used for while it is at hand:
+Four forms of the same sum, after what the shape allows an element of x to be used for while it is at hand:
 
-    direct_rows       few taps, one channel from one: an element of x for R rows of y, straight from x
+    direct_bands      one channel from one, in wide images: blocks of rows × columns, straight from x
+    direct_rows       the same in narrow ones, with few taps: an element of x for R rows of y, straight from x
     direct_tiles      one or a few output channels: blocks of rows × columns, from padded tiles in cache
     shift_gemm        many output channels: a packed product, from padded tiles in cache
 
-The first two compile a kernel for the filter's size; problems that are too small for that take the last.
+The first three compile a kernel for the filter's size; problems that are too small for that take the last.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from convbench.algorithm import (
 from convbench.boundary import index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.direct_bands import BandPlan, suits_bands
 from convbench_algorithms.direct_rows import RowsPlan, suits_rows
 from convbench_algorithms.direct_tiles import TilePlan
 from convbench_algorithms.folding import fold_into
@@ -77,6 +79,8 @@ class Direct(ForwardAlgorithm):
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
         if spec.direct_flops >= WORTH_COMPILING_FLOPS:
+            if suits_bands(spec) and spec.k // spec.groups <= FEW_CHANNELS:
+                return BandPlan(spec, resources)
             if suits_rows(spec):
                 return RowsPlan(spec, resources)
             if spec.k // spec.groups <= FEW_CHANNELS:

@@ -365,6 +365,20 @@ class Emitter:
         """The mask of lanes low … high−1."""
         return self.builder.and_(self.first_lanes(high), self.builder.not_(self.first_lanes(low)))
 
+    def masks_between(self, low: Int, high: Int, vectors: int) -> list[Any]:
+        """The masks of vectors side by side that hold lanes low … high−1, counted through them; |low|, |high| < 2³¹."""
+        builder, wide = self.builder, ir.VectorType(I32, self.lanes)
+        bounds = []
+        for bound in (low, high):
+            single = builder.insert_element(ir.Constant(wide, ir.Undefined), builder.trunc(bound.ir, I32), I32(0))
+            bounds.append(builder.shuffle_vector(single, single, ir.Constant(wide, [0] * self.lanes)))
+        masks = []
+        for v in range(vectors):
+            numbers = ir.Constant(wide, list(range(v * self.lanes, (v + 1) * self.lanes)))
+            reached = builder.icmp_signed(">=", numbers, bounds[0])
+            masks.append(builder.and_(reached, builder.icmp_signed("<", numbers, bounds[1])))
+        return masks
+
     def load_masked(self, mask: Any, pointer: Pointer, offset: Int | int = 0) -> Vector:
         """The lanes of `mask`; the rest are 0 and their memory is not touched."""
         place = pointer + offset
