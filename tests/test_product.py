@@ -9,6 +9,7 @@ import pytest
 from numba import njit
 
 from convbench_algorithms import phase_tiles, product, strided_copy
+from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.blocking import Blocking, best_blocking, largest_part
 from convbench_algorithms.emitter import lanes_of
 
@@ -41,10 +42,36 @@ def test_products_of_every_shape(wide, K, dtype):
         starts = rng.integers(0, 40, T)
         w, source = integers(rng, K, T, dtype=dtype), integers(rng, 40 + lines * pitch, dtype=dtype)
         Y = np.full((K + 1, lines, length + 5), CANARY, dtype)
-        product.multiply(wide, product.pack(w, wide), source, starts, pitch, Y[:K, :, :length], sums)
+        product.multiply(wide, product.pack(w, wide), source, starts, pitch, Y[:K, :, :length], sums, False)
         np.testing.assert_array_equal(Y[:K, :, :length], expected(w, source, starts, pitch, lines, length))
         assert (Y[K] == CANARY).all()
         assert (Y[:, :, length:] == CANARY).all()
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("K", [1, 6, 7, 31])
+@pytest.mark.parametrize("past_caches", [False, True])
+def test_lines_that_follow_each_other_are_one(wide, K, past_caches, dtype):
+    rng = np.random.default_rng(K)
+    itemsize = np.dtype(dtype).itemsize
+    lanes = lanes_of(itemsize)
+    sums = np.zeros(product.sums_length(itemsize), dtype)
+    for lines, length in ((3, lanes - 1), (4, lanes), (7, lanes + 1), (5, 3 * lanes - 2), (2, 9 * lanes), (1, 3)):
+        pitch, distance = length + 2, (lines * length // lanes + 2) * lanes  # channels whole vectors apart
+        starts = rng.integers(0, 40, 3)
+        w, source = integers(rng, K, 3, dtype=dtype), integers(rng, 40 + lines * pitch, dtype=dtype)
+        W = product.pack(w, wide)
+        memory = aligned_zeros((K * distance + 2 * lanes,), dtype)
+        for offset in (0, 1, lanes - 1):
+            memory[:] = CANARY
+            channels = memory[offset : offset + K * distance].reshape(K, distance)
+            Y = channels[:, : lines * length].reshape(K, lines, length)
+            assert np.shares_memory(Y, memory)
+            product.multiply(wide, W, source, starts, pitch, Y, sums, past_caches)
+            np.testing.assert_array_equal(Y, expected(w, source, starts, pitch, lines, length))
+            assert (channels[:, lines * length :] == CANARY).all()
+            assert (memory[:offset] == CANARY).all()
+            assert (memory[offset + K * distance :] == CANARY).all()
 
 
 @pytest.mark.parametrize("rows", range(1, product.ROWS + 1))
@@ -54,11 +81,13 @@ def test_blocks_of_pixels_are_their_plain_twin(rows, dtype):
     kernels = [njit(lambda *arguments: emitted(*arguments)), njit(lambda *arguments: plain(*arguments))]
     W, source, starts = integers(rng, 4 * rows, dtype=dtype), integers(rng, 500, dtype=dtype), rng.integers(0, 40, 4)
     for vectors in range(1, product.VECTORS + 1):
-        for width in (vectors * lanes, (vectors - 1) * lanes + 1):
-            first, second = (np.full((rows, 5 * lanes), CANARY, dtype) for _ in range(2))
-            for kernel, Y in zip(kernels, (first, second), strict=True):
-                kernel(W, source, starts, Y, rows, vectors, width)
-            np.testing.assert_array_equal(first, second)
+        for width, before in itertools.product((vectors * lanes, (vectors - 1) * lanes + 1), (0, 1)):
+            line = width - before if rows >= product.FEWEST_JOINED else width
+            for past_caches in {False, width % lanes == 0}:
+                first, second = (aligned_zeros((rows, 5 * lanes), dtype) for _ in range(2))
+                for kernel, Y in zip(kernels, (first, second), strict=True):
+                    kernel(W, source, starts, Y, rows, vectors, width, line, 7, past_caches)
+                np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("pixels", range(1, product.PIXELS + 1))

@@ -13,7 +13,7 @@ from typing import Final, final
 import numpy as np
 from numba import njit, prange
 
-from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
+from convbench.algorithm import Array, ConvPlan, MiB, PreparedConv, Resources
 from convbench.boundary import IndexMap
 from convbench.spec import ConvSpec
 from convbench_algorithms.blocking import Blocking, Jobs, Part, best_blocking, largest_part
@@ -28,6 +28,9 @@ PANEL_BYTES: Final = 512 * KiB
 PAGE_BYTES: Final = 4096
 WORST_CONFLICT: Final = 1024
 """Rows that lie a multiple of this apart fall on a few sets of the first-level cache, and evict each other."""
+
+PAST_CACHES_BYTES: Final = 4 * MiB
+"""A y of this size is written past the caches: bringing its lines in first costs more than a sum of 27 products."""
 
 
 class PackedPlan(ConvPlan):
@@ -64,6 +67,7 @@ class PanelPlan(PackedPlan):
     """A convolution as products; `in_place` where each channel of x is a row of columns as it lies."""
 
     def __init__(self, spec: ConvSpec, resources: Resources, *, in_place: bool) -> None:
+        self.past_caches = writes_past_caches(spec)
         self.groups = spec.groups
         self.in_place = in_place
         T, pixels, size = math.prod(spec.w_shape[1:]), spec.p * spec.q, spec.itemsize
@@ -109,12 +113,20 @@ class PanelPlan(PackedPlan):
             columns.stride,
             self.panels,
             self.sums,
+            self.past_caches,
         )
 
 
 def panel_bytes(resources: Resources) -> int:
     """What a thread's copy of some pixels should take at most."""
     return min(PANEL_BYTES, resources.tile_limit_bytes // resources.threads)
+
+
+def writes_past_caches(spec: ConvSpec) -> bool:
+    """Whether y is too long to be kept in a cache, and the first elements of all channels lie alike in their lines."""
+    return (
+        math.prod(spec.y_shape) * spec.itemsize >= PAST_CACHES_BYTES and spec.p * spec.q % lanes_of(spec.itemsize) == 0
+    )
 
 
 def conflict(step_bytes: int) -> int:
@@ -137,6 +149,7 @@ def _multiply_panels(
     stride: int,
     panels: Array,
     sums: Array,
+    past_caches: bool,
 ) -> None:
     """Y [N·G,K/G,1,P·Q] of images [N·G,C/G,H,W]; a panel and `sums` for each thread."""
     threads = len(panels)
@@ -149,8 +162,8 @@ def _multiply_panels(
             target = Y[image, k:k_end, :, left:right]
             if in_place:
                 source = images[image].reshape(-1)[left:]
-                multiply(wide, weights, source, starts, 0, target, sums[thread])
+                multiply(wide, weights, source, starts, 0, target, sums[thread], past_caches)
             else:
                 columns = panel.reshape(T, len(panel) // T)[:, : right - left]
                 gather_alone(images[image], columns, left, rows, cols, inside, stride)
-                multiply(wide, weights, panel, starts, 0, target, sums[thread])
+                multiply(wide, weights, panel, starts, 0, target, sums[thread], past_caches)

@@ -21,8 +21,6 @@ def _fill_plain(
     v: int,
     pitch: int,
     _inside: int,
-    _first: int,
-    _last: int,
 ) -> None:
     kept, across, length = tile.shape
     for a in range(kept):
@@ -48,60 +46,54 @@ def _fill(
     v: Any,
     pitch: Any,
     inside: Any,
-    first: Any,
-    last: Any,
 ) -> None:
     kept, across, length = tile.shape
+    lines = length // pitch
+    W = x.shape[1]
     one = e.first_lanes(e.integer(1))
-    whole = first + (last - first) // e.lanes * e.lanes
-    tail = e.first_lanes(last - whole)
 
-    def border(line: Any, target: Any, step: int, begin: Any, end: Any) -> None:
-        with e.loop(end, start=begin) as j:
-            for b in range(step):
-                col = j * step + b
-                with e.when(across.compare(">", b)), e.when(col.compare("<", cols.shape[0])):
-                    source = e.load_integer(cols, col)
-                    with e.when(source.compare("==", OUTSIDE)):
-                        e.store_masked(one, e.constant(0.0), target(b), j)
-                    with e.when(source.compare("!=", OUTSIDE)):
-                        e.store_masked(one, e.load_masked(one, line, source), target(b), j)
-
-    def middle(line: Any, target: Any, step: int, rest: list[Any]) -> None:
-        def store(vectors: list[Any], j: Any, mask: Any) -> None:
-            for b, phase in enumerate(phases_of(e, vectors)):
-                with e.when(across.compare(">", b)):
-                    if mask is None:
-                        e.store(phase, target(b), j)
-                    else:
-                        e.store_masked(mask, phase, target(b), j)
-
+    def vectors(step: int, j: Any) -> None:
+        """Positions from j on of all lines, zeros outside x: what is masked stays the same from line to line."""
         # Column j·step of the tile is column inside + j·step of x.
-        with e.loop(whole, start=first, step=e.lanes) as j:
-            store([e.load(line, inside + j * step + i * e.lanes) for i in range(step)], j, None)
-        with e.when(whole.compare("<", last)):
-            place = inside + whole * step
-            store([e.load_masked(mask, line, place + i * e.lanes) for i, mask in enumerate(rest)], whole, tail)
-
-    for step in (1, 2, 4):
-        rest = [e.first_lanes((last - whole) * step - i * e.lanes) for i in range(step)]
-        with e.when(v.compare("==", step)), e.loop(kept) as a, e.loop(length // pitch) as i:
+        places = [inside + j * step + i * e.lanes for i in range(step)]
+        masks = [e.lanes_between(0 - place, W - place) for place in places]
+        wanted = e.first_lanes(pitch - j)
+        with e.loop(kept) as a, e.loop(lines) as i:
             h = i * u + a
             with e.when(h.compare("<", rows.shape[0])):
-
-                def target(b: int, a: Any = a, i: Any = i) -> Any:
-                    return tile.at(a, b) + i * pitch
-
                 source = e.load_integer(rows, h)
-                with e.when(source.compare("==", OUTSIDE)), e.loop(pitch) as j:
-                    for b in range(step):
+
+                def store(phases: list[Any]) -> None:
+                    for b, phase in enumerate(phases):
                         with e.when(across.compare(">", b)):
-                            e.store_masked(one, e.constant(0.0), target(b), j)
+                            e.store_masked(wanted, phase, tile.at(a, b), i * pitch + j)
+
+                with e.when(source.compare("==", OUTSIDE)):
+                    store([e.constant(0.0)] * step)
                 with e.when(source.compare("!=", OUTSIDE)):
-                    line = x.at(source)
-                    border(line, target, step, e.integer(0), first)
-                    middle(line, target, step, rest)
-                    border(line, target, step, last, pitch)
+                    pairs = zip(masks, places, strict=True)
+                    store(phases_of(e, [e.load_masked(mask, x.at(source), place) for mask, place in pairs]))
+
+    def border(begin: Any, end: Any, step: int) -> None:
+        """Columns begin … end of all lines, outside x: those that are copies of columns inside."""
+        with e.loop(end, start=begin) as col:
+            source_col = e.load_integer(cols, col)
+            wanted = e.builder.and_(source_col.compare("!=", OUTSIDE), (col % step).compare("<", across))
+            with e.when(wanted), e.loop(kept) as a, e.loop(lines) as i:
+                h = i * u + a
+                with e.when(h.compare("<", rows.shape[0])):
+                    source = e.load_integer(rows, h)
+                    with e.when(source.compare("!=", OUTSIDE)):
+                        value = e.load_masked(one, x.at(source), source_col)
+                        e.store_masked(one, value, tile.at(a, col % step), i * pitch + col // step)
+
+    for step in (1, 2, 4):
+        with e.when(v.compare("==", step)):
+            with e.loop(pitch, step=e.lanes) as j:
+                vectors(step, j)
+            width = (pitch * step).minimum(cols.shape[0])
+            border(e.integer(0), width.minimum(0 - inside), step)
+            border(0 - (inside - W).minimum(0), width, step)
 
 
 @njit(nogil=True, cache=True)
@@ -112,13 +104,9 @@ def fill_tile(
 
     `rows` and `cols` are the maps of the padded x, which begins `left` columns before x.
     """
-    C, _, W = x.shape
     begin = q * v
-    # Whole groups of v columns that lie in x need no map.
-    first = min(max((left - begin + v - 1) // v, 0), pitch)
-    last = max(min((left + W - begin) // v, pitch), first)
-    for c in range(C):
+    for c in range(len(x)):
         if v in (1, 2, 4):
-            _fill(x[c], tile[c], rows[p * u :], cols[begin:], u, v, pitch, begin - left, first, last)
+            _fill(x[c], tile[c], rows[p * u :], cols[begin:], u, v, pitch, begin - left)
         else:
-            _fill_loops(x[c], tile[c], rows[p * u :], cols[begin:], u, v, pitch, begin - left, first, last)
+            _fill_loops(x[c], tile[c], rows[p * u :], cols[begin:], u, v, pitch, begin - left)

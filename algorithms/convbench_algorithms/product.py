@@ -28,24 +28,27 @@ ROWS: Final = 6
 VECTORS: Final = 2 if REGISTERS == 16 else 4
 """Of `pixels_in_lanes`: 6 × 4 sums, 4 vectors of B and a weight take 29 registers of 32; 6 × 2 take 15 of 16."""
 
+FEWEST_JOINED: Final = 5
+"""Rows that a block of `pixels_in_lanes` must have for vectors to reach from one line to the next: less to compile."""
+
 WIDE: Final = 2
 PIXELS: Final = (REGISTERS or 32) // WIDE - 2
 """Of `channels_in_lanes`: 14 × 2 accumulators take 31 registers of 32, 6 × 2 take 15 of 16."""
 
 
 def _sums(
-    e: Any, T: Any, factors: Any, rows: int, pieces: Any, vectors: int, mask: Any = None, ahead: Any = None
+    e: Any, T: Any, factors: Any, rows: int, pieces: Any, vectors: int, last: Any = None, ahead: Any = None
 ) -> list[list[Any]]:
     """Σ_t factor r of t × vector v of t, for each r and v; `factors` and `pieces` give their place for a t.
 
-    The last vector is loaded under `mask`, if any. What lies `ahead` elements past each piece is asked for early.
+    `last`, if any, loads the last vector. What lies `ahead` elements past each piece is asked for early.
     """
     sums = [[e.variable(e.constant(0.0)) for _ in range(vectors)] for _ in range(rows)]
     with e.loop(T) as t:
         place, factor_place = pieces(t), factors(t)
-        loaded = [e.load(place, v * e.lanes) for v in range(vectors - (mask is not None))]
-        if mask is not None:
-            loaded.append(e.load_masked(mask, place, (vectors - 1) * e.lanes))
+        loaded = [e.load(place, v * e.lanes) for v in range(vectors - (last is not None))]
+        if last is not None:
+            loaded.append(last(place))
         if ahead is not None:
             e.prefetch(place, ahead, level=2)
         for r, row in enumerate(sums):
@@ -55,54 +58,127 @@ def _sums(
     return [[total.get() for total in row] for row in sums]
 
 
-def _pixels_plain(W: Array, source: Array, starts: IndexMap, Y: Array, rows: int, _: int, width: int) -> None:
+def _pixels_plain(
+    W: Array,
+    source: Array,
+    starts: IndexMap,
+    Y: Array,
+    rows: int,
+    _: int,
+    width: int,
+    line: int,
+    gap: int,
+    _past_caches: bool,
+) -> None:
     for r in range(rows):
         for j in range(width):
             Y[r, j] = 0
         for t in range(len(starts)):
             piece = source[starts[t] :]
             for j in range(width):
-                Y[r, j] += W[t * rows + r] * piece[j]
+                Y[r, j] += W[t * rows + r] * piece[j if j < line else j + gap]
 
 
 @emitted(_pixels_plain)
-def _pixels(e: Any, W: Any, source: Any, starts: Any, Y: Any, rows: Any, vectors: Any, width: Any) -> None:
+def _pixels(
+    e: Any,
+    W: Any,
+    source: Any,
+    starts: Any,
+    Y: Any,
+    rows: Any,
+    vectors: Any,
+    width: Any,
+    line: Any,
+    gap: Any,
+    past_caches: Any,
+) -> None:
+    """From element `line` on, which is none or one of the last vector, the source lies `gap` further."""
+
     def pieces(t: Any) -> Any:
         return source + e.load_integer(starts, t)
+
+    def block(v: int, r: int, last_vector: Any, wanted: Any) -> None:
+        sums = _sums(e, starts.shape[0], lambda t: W + t * r, r, pieces, v, last_vector)
+        with e.when(past_caches.compare("!=", 0)):
+            for i, row in enumerate(sums):
+                for j, total in enumerate(row):
+                    e.store_past_caches(total, Y.at(i), j * e.lanes)
+        with e.when(past_caches.compare("==", 0)):
+            for i, row in enumerate(sums):
+                for j, total in enumerate(row[:-1]):
+                    e.store(total, Y.at(i), j * e.lanes)
+                e.store_masked(wanted, row[-1], Y.at(i), (v - 1) * e.lanes)
 
     for v in range(1, VECTORS + 1):
         with e.when(vectors.compare("==", v)):
             last = (v - 1) * e.lanes
-            mask = e.first_lanes(width - last)
+            # Masks that were made where they are used would be made in every round of the loop.
+            wanted, first = e.first_lanes(width - last), e.first_lanes(line.minimum(width) - last)
+            second = e.lanes_between(line - last, width - last)
+
+            def one_piece(place: Any, last: int = last, wanted: Any = wanted) -> Any:
+                return e.load_masked(wanted, place, last)
+
+            def two_pieces(place: Any, last: int = last, first: Any = first, second: Any = second) -> Any:
+                return e.load_masked(first, place, last) + e.load_masked(second, place + gap, last)
+
             for r in range(1, ROWS + 1):
                 with e.when(rows.compare("==", r)):
-                    sums = _sums(e, starts.shape[0], lambda t, r=r: W + t * r, r, pieces, v, mask=mask)
-                    for i, row in enumerate(sums):
-                        for j, total in enumerate(row[:-1]):
-                            e.store(total, Y.at(i), j * e.lanes)
-                        e.store_masked(mask, row[-1], Y.at(i), last)
+                    if r < FEWEST_JOINED:
+                        block(v, r, one_piece, wanted)
+                        continue
+                    for relation, pieces_of in ((">=", one_piece), ("<", two_pieces)):
+                        with e.when(line.compare(relation, width)):
+                            block(v, r, pieces_of, wanted)
 
 
 @njit(nogil=True, cache=True)
-def pixels_in_lanes(W: Array, source: Array, starts: IndexMap, pitch: int, Y: Array) -> None:
-    """Y[k,i,j] = Σ_t W[k,t] · source[starts[t] + i·pitch + j]; Y [K,M,L] has contiguous rows, W is packed."""
+def pixels_in_lanes(W: Array, source: Array, starts: IndexMap, pitch: int, Y: Array, past_caches: bool) -> None:
+    """Y[k,i,j] = Σ_t W[k,t] · source[starts[t] + i·pitch + j]; Y [K,M,L] has contiguous rows, W is packed.
+
+    Where rows of Y follow each other without a gap, vectors reach from one to the next. With `past_caches`, for a
+    distance of whole cache lines between channels, all vectors but the first and the last are lines of memory.
+    """
     K, M, L = Y.shape
     T = len(starts)
     lanes = lanes_of(Y.itemsize)
-    vectors = (L + lanes - 1) // lanes
-    panels = (vectors + VECTORS - 1) // VECTORS
     blocks = (K + ROWS - 1) // ROWS
-    for i in range(M):
-        for panel in range(panels):
-            first = vectors * panel // panels
-            last = vectors * (panel + 1) // panels
-            left = first * lanes
-            width = min(last * lanes, L) - left
-            piece = source[i * pitch + left :]
-            for block in range(blocks):
-                k = K * block // blocks
-                rows = K * (block + 1) // blocks - k
-                _pixels(W[k * T :], piece, starts, Y[k:, i, left:], rows, last - first, width)
+    joined = Y.strides[1] == L * Y.itemsize and lanes <= L and K // blocks >= FEWEST_JOINED
+    length = M * L if joined else L
+    for run in range(1 if joined else M):
+        address = np.int64(Y[0, run].ctypes.data)
+        streams = past_caches and address % Y.itemsize == 0
+        position = 0
+        # A first vector that ends where a cache line does, then as many as end with a row or reach into the next.
+        end = min(-address // Y.itemsize % lanes, length) if streams else 0
+        while position < length:
+            i, j = divmod(position, L)
+            if end == position:
+                end = min(position + (L - j + lanes - 1) // lanes * lanes, length)
+            vectors = (end - position + lanes - 1) // lanes
+            panels = (vectors + VECTORS - 1) // VECTORS
+            for panel in range(panels):
+                first = vectors * panel // panels
+                last = vectors * (panel + 1) // panels
+                left = j + first * lanes
+                width = min(last * lanes, end - position) - first * lanes
+                piece = source[(run + i) * pitch + left :]
+                for block in range(blocks):
+                    k = K * block // blocks
+                    _pixels(
+                        W[k * T :],
+                        piece,
+                        starts,
+                        Y[k:, run + i, left:],
+                        K * (block + 1) // blocks - k,
+                        last - first,
+                        width,
+                        L - left,
+                        pitch - L,
+                        streams and width == (last - first) * lanes,
+                    )
+            position = end
 
 
 def _channels_plain(W: Array, source: Array, starts: IndexMap, sums: Array, pixels: int, vectors: int, _: int) -> None:
@@ -179,12 +255,14 @@ def channels_in_lanes(W: Array, source: Array, starts: IndexMap, pitch: int, Y: 
 
 
 @njit(nogil=True, inline="always")  # each function between kernel and caller compiles the kernel once more
-def multiply(wide: bool, W: Array, source: Array, starts: IndexMap, pitch: int, Y: Array, sums: Array) -> None:
+def multiply(
+    wide: bool, W: Array, source: Array, starts: IndexMap, pitch: int, Y: Array, sums: Array, past_caches: bool
+) -> None:
     """`channels_in_lanes` if `wide`, else `pixels_in_lanes`."""
     if wide:
         channels_in_lanes(W, source, starts, pitch, Y, sums)
     else:
-        pixels_in_lanes(W, source, starts, pitch, Y)
+        pixels_in_lanes(W, source, starts, pitch, Y, past_caches)
 
 
 def pack(w: Array, wide: bool) -> Array:

@@ -31,7 +31,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.blocking import Jobs, Part, best_blocking, largest_part
 from convbench_algorithms.emitter import lanes_of
-from convbench_algorithms.panels import PackedPlan, conflict, panel_bytes
+from convbench_algorithms.panels import PackedPlan, conflict, panel_bytes, writes_past_caches
 from convbench_algorithms.phase_tiles import fill_tile
 from convbench_algorithms.product import multiply, split, sums_length
 from convbench_algorithms.taps import tap_offsets
@@ -62,6 +62,7 @@ class ShiftPlan(PackedPlan):
     """Tiles of the padded image for each thread, and the jobs that they are for."""
 
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        self.past_caches = writes_past_caches(spec)
         self.groups, self.stride, self.left = spec.groups, spec.stride, spec.padding[1][0]
         self.rows, self.cols = index_maps(spec)
         size, threads = spec.itemsize, resources.threads
@@ -82,10 +83,11 @@ class ShiftPlan(PackedPlan):
         heights = (largest_part(spec.p, parts) for parts in range(1, spec.p + 1))
         height = next((height for height in heights if fits(height, width)), 1)
 
-        def part(parts: int, wide: bool) -> Part:  # noqa: ARG001
+        def part(parts: int, wide: bool) -> Part:
             lines = largest_part(spec.p, parts)
             copied = math.prod(tile_shape(lines, width))
-            return (1, lines * width, copied) if reach[1] == 0 else (lines, width, copied)
+            joined = reach[1] == 0 or (not wide and width == spec.q)
+            return (1, lines * width, copied) if joined else (lines, width, copied)
 
         col_edges = split(spec.q, -(-spec.q // width))
         self.col_edges = np.array(col_edges, np.int64)
@@ -133,6 +135,7 @@ class ShiftPlan(PackedPlan):
             self.pitch,
             self.tiles,
             self.sums,
+            self.past_caches,
         )
 
 
@@ -165,6 +168,7 @@ def _multiply_tiles(
     pitch: int,
     tiles: Array,
     sums: Array,
+    past_caches: bool,
 ) -> None:
     """Y [N·G,K/G,P,Q] of images [N·G,C/G,H,W]; a tile and `sums` for each thread."""
     threads = len(tiles)
@@ -184,4 +188,4 @@ def _multiply_tiles(
                 target = Y.reshape(len(Y), Y.shape[1], 1, P * Q)[image, k:k_end, :, p * Q : p_end * Q]
             else:
                 target = Y[image, k:k_end, p:p_end, q:q_end]
-            multiply(wide, weights, tile.reshape(-1), starts, pitch, target, sums[thread])
+            multiply(wide, weights, tile.reshape(-1), starts, pitch, target, sums[thread], past_caches)
