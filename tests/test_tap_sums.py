@@ -78,12 +78,13 @@ def lanes(dtype):
 @pytest.mark.parametrize("width", [0, 1, 5, 16, 37])
 def test_rows_are_transposed(dtype, lanes, width):
     x = integers((lanes * 50,), dtype)
-    starts = np.arange(lanes)[::-1] * 50 + 3
+    sources = np.append(99, np.arange(lanes)[::-1])
+    sources[3] = -1  # a line of zeros
     for turn in both(transpose_rows):
         lines = np.zeros((64, lanes), dtype)
-        turn(x, starts, width, lines, 2)
-        expected = np.stack([x[start : start + width] for start in starts], axis=1)
-        np.testing.assert_array_equal(lines[2 : 2 + width], expected.reshape(width, lanes))
+        turn(x, 3, 50, sources, 1, np.zeros(lanes, dtype), width, lines, 2)
+        rows = [x[source * 50 + 3 :][:width] * (source >= 0) for source in sources[1:]]
+        np.testing.assert_array_equal(lines[2 : 2 + width], np.stack(rows, axis=1).reshape(width, lanes))
 
 
 # Taps below, at and above whole groups, and with rests.
@@ -150,20 +151,21 @@ def test_both_passes_at_once(dtype, R, S, symmetric, height, width, add, stream)
 
 
 @pytest.mark.parametrize("boundary", ["zero", "reflect", "symmetric", "edge", "wrap"])
-@pytest.mark.parametrize(("h", "w"), [(70, 112), (37, 75), (1040, 1024)])  # the last is written past the caches
-@pytest.mark.parametrize("misplaced", [0, 4])
+@pytest.mark.parametrize(("h", "w"), [(70, 112), (37, 75), (21, 12), (1040, 1024)])  # the last goes past the caches
+@pytest.mark.parametrize("misplaced", [0, 4, 15])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_rows_from_x_to_y_whatever_their_places(boundary, h, w, misplaced, threads):
-    padding = ((3, 1), (2, 4))
-    spec = ConvSpec(h=h, w=w, r=5, s=7, padding=padding, boundary=boundary)
+@pytest.mark.parametrize(("R", "S"), [(5, 7), (13, 10)])  # in registers, through a window
+def test_rows_from_x_to_y_whatever_their_places(boundary, h, w, misplaced, threads, R, S):
+    padding = ((R - 2, 1), (2, S - 3))
+    spec = ConvSpec(h=h, w=w, r=R, s=S, padding=padding, boundary=boundary)
     x, y = (integers((h * w + 16,), "float32")[misplaced:][: h * w].reshape(1, 1, h, w) for _ in range(2))
-    column, row = mirrored(5, "float32"), integers((7,), "float32")
+    column, row = mirrored(R, "float32"), integers((S,), "float32")
     y[...] = np.nan
     plan = FactoredPlan("separable", spec, Resources(threads=threads), max_rank=1)
     plan.prepare(np.outer(column, row)[None, None]).execute(x, y)
     padded = np.pad(x[0, 0], padding, mode=boundary if boundary != "zero" else "constant").astype(np.float64)
-    along = sum(row[s] * padded[:, s : s + w] for s in range(7))
-    expected = sum(column[r] * along[r : r + h] for r in range(5))
+    along = sum(row[s] * padded[:, s : s + w] for s in range(S))
+    expected = sum(column[r] * along[r : r + h] for r in range(R))
     np.testing.assert_allclose(y[0, 0], expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 

@@ -13,12 +13,12 @@ from typing import Final, final
 import numpy as np
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
-from convbench.boundary import IndexMap, index_maps
+from convbench.boundary import OUTSIDE, IndexMap, index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.aligned import aligned_zeros
-from convbench_algorithms.emitter import VECTOR_BYTES, lanes_of
+from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.rank import Factors, factorise
-from convbench_algorithms.short_strips import BAND, EDGE, PAST_CACHES_BYTES, ZEROS, short_kernel
+from convbench_algorithms.short_strips import BAND, EDGE, ZEROS, short_kernel
 from convbench_algorithms.short_sums import is_short
 from convbench_algorithms.strips import BATCH, kernel
 from convbench_algorithms.tap_sums import GROUP
@@ -27,6 +27,8 @@ WINDOW_BYTES: Final = 2**19
 """Of one thread's window: half of a usual second-level cache."""
 LEAST_COLUMNS: Final = 128
 """Of a strip: the columns that its ends share with the next are read twice."""
+APART_BYTES: Final = 2**12
+"""Between the buffers of two threads: a core fetches ahead, and takes from the other what it writes there."""
 
 
 @final
@@ -37,8 +39,9 @@ class FactoredPlan(ConvPlan):
         self.name = name
         self.spec = spec
         self.max_rank = max_rank
-        self.maps = index_maps(spec)
         lanes = lanes_of(spec.itemsize)
+        row_map, col_map = index_maps(spec)
+        self.maps = np.append(row_map, [OUTSIDE] * lanes), col_map  # rows are taken by whole vectors
         (u, v), (extent_h, extent_w) = spec.stride, spec.filter_extent
         self.short = short = spec.stride == spec.dilation == (1, 1) and is_short(spec.r, spec.s)
         bands = resources.threads // gcd(spec.n * spec.k, resources.threads)
@@ -51,17 +54,20 @@ class FactoredPlan(ConvPlan):
             shapes = [(BAND + spec.r - 1, (EDGE + -(-spec.s // lanes)) * lanes)]
             self.kernel = short_kernel(spec.r, spec.s)
         else:
-            panels = -(-int((self.units[:, 5] - self.units[:, 4]).max()) // lanes)
-            shapes = [((panels * lanes - 1) * v + extent_w + lanes, lanes), (max_rank, panels, window, lanes)]
+            panels = -(-int((self.units[:, 5] - self.units[:, 4]).max()) // lanes) + 1
+            apart = APART_BYTES // (lanes * spec.itemsize)
+            shapes = [
+                (panels * lanes * v + extent_w + lanes + apart, lanes),
+                (max_rank, panels + -(-apart // window), window, lanes),
+            ]
             self.kernel = kernel(u, v)
         factors = spec.k * spec.c // spec.groups * max_rank * (spec.r + spec.s)
         elements = threads * sum(int(np.prod(shape)) for shape in shapes) + factors
         self.workspace_bytes = resources.reserve(elements * spec.itemsize + self.units.nbytes)
         self.buffers = [aligned_zeros((threads, *shape), spec.dtype) for shape in shapes]
+        self.buffers.insert(0, np.zeros(ZEROS, spec.dtype))
         if short:
-            self.buffers[:0] = [np.arange(shapes[0][0]), np.zeros(ZEROS, spec.dtype)]
-        else:
-            self.buffers.insert(0, np.zeros((threads, lanes), np.int64))
+            self.buffers.insert(0, np.arange(shapes[0][0]))
         self._compile()
 
     def prepare(self, w: Array) -> PreparedConv | Unsupported:
@@ -110,9 +116,6 @@ class FactoredConv(PreparedConv):
     def compute(self, x: Array, y: Array, units: IndexMap) -> None:
         """Those outputs that `units` name."""
         plan = self.plan
-        if not plan.short:
-            aligned = VECTOR_BYTES and not (y.ctypes.data | y.strides[2]) % VECTOR_BYTES
-            self.geometry[4] = bool(aligned) and y.nbytes >= PAST_CACHES_BYTES
         plan.kernel(
             x.reshape(-1), y, self.columns, self.rows, *plan.maps, self.geometry, units, *self.pairs, *plan.buffers
         )
@@ -125,12 +128,14 @@ def _mirrored_taps(factor: Array) -> IndexMap:
 
 
 def _strips(spec: ConvSpec, threads: int, lanes: int, columns: int) -> IndexMap:
-    """Units of about `columns`, or of fewer for every thread to have one; in bands of rows where that is too few."""
+    """Units of about `columns`, in bands of rows for every thread to have one; of fewer where bands would be low.
+
+    Bands share no line of x or y but at their ends, at the price of filtering the rows between them twice.
+    """
     images = spec.n * spec.k
-    panels = -(-spec.q // lanes)
-    strips = -(-spec.q // max(columns, LEAST_COLUMNS))
-    strips = min(panels, -(-strips * images // threads) * threads // images if images < threads else strips)
-    return _units(spec, -(-threads // (images * strips)), strips, lanes)
+    bands = max(1, min(threads // gcd(images, threads), spec.p // spec.filter_extent[0]))
+    strips = max(-(-spec.q // max(columns, LEAST_COLUMNS)), -(-threads // (images * bands)))
+    return _units(spec, bands, min(-(-spec.q // lanes), strips), lanes)
 
 
 def _units(spec: ConvSpec, bands: int, strips: int, lanes: int) -> IndexMap:

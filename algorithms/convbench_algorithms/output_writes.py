@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from convbench_algorithms.emitter import Emitter, Int, Pointer, Vector
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from convbench.algorithm import Array
+from convbench_algorithms.aligned import CACHE_LINE_BYTES
+from convbench_algorithms.emitter import Emitter, Int, Pointer, Vector, lanes_of
+
+PAST_CACHES_BYTES: Final = 2**22
+"""An output of this size would only push x out of the last-level cache."""
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def alignment(y: Array) -> tuple[int, bool]:
+    """The column from which on vectors lie on whole cache lines in every row of y, and whether to write past caches."""
+    misplaced = -int(np.int64(y.ctypes.data)) % CACHE_LINE_BYTES
+    if y.strides[2] % CACHE_LINE_BYTES != 0 or misplaced % y.itemsize != 0:
+        return 0, False
+    return misplaced // y.itemsize % lanes_of(y.itemsize), y.size * y.itemsize >= PAST_CACHES_BYTES
 
 
 def write_vectors(

@@ -14,8 +14,8 @@ from numba import njit, prange
 
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
-from convbench_algorithms.aligned import CACHE_LINE_BYTES
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.output_writes import alignment
 from convbench_algorithms.short_sums import copy, filter_both
 
 BAND: Final = 32
@@ -24,8 +24,6 @@ EDGE: Final = 4
 """Vectors along W that the window holds."""
 ZEROS: Final = 64
 """More elements than `filter_both` reads of a line."""
-PAST_CACHES_BYTES: Final = 2**22
-"""An output of this size would only push x out of the last-level cache."""
 
 
 @cache
@@ -58,7 +56,7 @@ def short_kernel(R: int, S: int) -> Any:
         total = len(units)
         lanes = lanes_of(x.itemsize)
         none = int(np.int64(0))  # a literal would be compiled as a constant, and the block once more
-        head, stream = _alignment(y)
+        head, stream = alignment(y)
         stream &= Cg * rank == 1
         first = min(max(left - head + lanes - 1, 0) // lanes * lanes + head, Q)
         last = first + max(left + W - S + 1 - first, 0) // lanes * lanes
@@ -88,15 +86,6 @@ def short_kernel(R: int, S: int) -> Any:
                                     )  # fmt: skip
 
     return convolve
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _alignment(y: Array) -> tuple[int, bool]:
-    """The column from which on vectors lie on whole cache lines in every row of y, and whether to write past caches."""
-    misplaced = -int(np.int64(y.ctypes.data)) % CACHE_LINE_BYTES
-    if y.strides[2] % CACHE_LINE_BYTES != 0 or misplaced % y.itemsize != 0:
-        return 0, False
-    return misplaced // y.itemsize % lanes_of(y.itemsize), y.size * y.itemsize >= PAST_CACHES_BYTES
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

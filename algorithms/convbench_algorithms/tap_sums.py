@@ -21,20 +21,39 @@ GROUP: Final = 4
 """Taps that are summed at a time."""
 
 
-def _transpose_rows_plain(x: Any, starts: Any, width: int, lines: Any, to: int) -> None:
+def _transpose_rows_plain(
+    x: Any,
+    start: int,
+    pitch: int,
+    sources: Any,
+    row: int,
+    zeros: Any,  # noqa: ARG001
+    width: int,
+    lines: Any,
+    to: int,
+) -> None:
     for lane in range(lanes_of(x.itemsize)):
+        source = sources[row + lane]
         for column in range(width):
-            lines[to + column, lane] = x[starts[lane] + column]
+            lines[to + column, lane] = x[start + source * pitch + column] if source >= 0 else 0
 
 
 @emitted(_transpose_rows_plain)
-def transpose_rows(e: Emitter, x: Any, starts: Any, width: Int, lines: Any, to: Int) -> None:
-    """lines[to + j, i] = x[starts[i] + j] for j below `width`; up to the next multiple of lanes, lines[…] = 0.
+def transpose_rows(
+    e: Emitter, x: Any, start: Int, pitch: Int, sources: Any, row: Int, zeros: Any, width: Int, lines: Any, to: Int
+) -> None:
+    """lines[to + j, i] = x[start + sources[row + i]·pitch + j] for j below `width`, or 0 where that source is negative.
 
-    x is flat, starts [lanes], lines [columns,lanes].
+    Up to the next multiple of lanes, lines[…] = 0. x is flat, sources [≥ row + lanes], zeros [≥ lanes], lines
+    [columns,lanes].
     """
     with e.loop(width, step=e.lanes) as column:
-        places = [x + (e.load_integer(starts, lane) + column) for lane in range(e.lanes)]
+        places = []
+        for lane in range(e.lanes):
+            source = e.load_integer(sources, row + lane)
+            inside = x + (start + column + source * pitch)
+            place = e.builder.select(source.compare("<", 0), zeros.ir, inside.ir)
+            places.append(Pointer(e.builder, place, x.scalar, x.itemsize))
         left = width - column
 
         def turn(square: list[Vector], column: Int = column) -> None:
