@@ -12,16 +12,8 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.butterflies import RADICES
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.fft_error import fft_error
-from convbench_algorithms.fft_passes import (
-    ANALYSE,
-    CONVOLVE,
-    LAST_RADICES,
-    SYNTHESISE,
-    column_last,
-    column_pass,
-    row_pass,
-    squares,
-)
+from convbench_algorithms.fft_passes import LAST_RADICES, column_last, column_pass, row_pass
+from convbench_algorithms.fft_squares import ANALYSE, CONVOLVE, SYNTHESISE, squares
 from convbench_algorithms.planar_fft import kernels, transform, transform_tile
 from convbench_algorithms.spectral_sums import channel_sums
 from convbench_algorithms.tile_choice import lengths

@@ -12,7 +12,7 @@ and have no need of another order (Gentleman & Sande, "Fast Fourier Transforms â
 Tiles are planes of real and of imaginary parts. The inverse is the forward transform with the planes exchanged (see
 `butterflies`), so what is called inverse here only puts the factors first. Vectors are pieces of rows. Along rows
 they hold consecutive j, which ends where m does: the last points, as many as a vector has lanes, are transformed
-from squares, transposed in registers, where also the product with the filter's spectrum is taken.
+in squares (`fft_squares`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,19 @@ from convbench_algorithms.emitter import Emitter, Int, Pointer, emitted, lanes_o
 LAST_RADICES: Final = (4, 8, 16)
 """Those of passes with m = 1, which have no factors."""
 
-ANALYSE: Final = 0
-CONVOLVE: Final = 1
-SYNTHESISE: Final = 2
-
 Factor = Callable[[int], Complex]
+
+
+def load_complex(e: Emitter, places: list[tuple[Pointer, Pointer]]) -> list[Complex]:
+    """The complex vectors whose parts lie there."""
+    return [(e.load(real), e.load(imaginary)) for real, imaginary in places]
+
+
+def store_complex(e: Emitter, x: list[Complex], places: list[tuple[Pointer, Pointer]]) -> None:
+    """Write complex vectors, each part to its place."""
+    for z, (real, imaginary) in zip(x, places, strict=True):
+        e.store(z[0], real)
+        e.store(z[1], imaginary)
 
 
 def _butterfly(
@@ -48,19 +56,17 @@ def _butterfly(
     inverse: int = 0,
 ) -> None:
     places = [(re.plus_bytes(leg_bytes * k), im.plus_bytes(leg_bytes * k)) for k in range(radix)]
-    x = [(e.load(real), e.load(imaginary)) for real, imaginary in places]
+    x = load_complex(e, places)
     if factor and inverse:
         x[1:] = [product(e, z, factor(k)) for k, z in enumerate(x[1:], 1)]
     x = dft(e, x)
     if factor and not inverse:
         x[1:] = [product(e, z, factor(k)) for k, z in enumerate(x[1:], 1)]
-    for place, z in zip(places, x, strict=True):
-        e.store(z[0], place[0])
-        e.store(z[1], place[1])
+    store_complex(e, x, places)
 
 
 @njit(nogil=True, cache=True)
-def _lines_pass(re: Array, im: Array, span: int, radix: int, w: Array, inverse: int) -> None:
+def lines_pass(re: Array, im: Array, span: int, radix: int, w: Array, inverse: int) -> None:
     """A pass over columns re, im [L,columns] with the factors w [2,radix,m], as it is defined."""
     m = span // radix
     x = np.empty(radix, np.complex128)
@@ -89,7 +95,7 @@ def _column_pass_plain(
 ) -> None:
     w = twiddles[begin : begin + 2 * span].reshape(2, radix, span // radix)
     end = column + lanes_of(re.itemsize)
-    _lines_pass(re[:, column:end], im[:, column:end], span, radix, w, inverse)
+    lines_pass(re[:, column:end], im[:, column:end], span, radix, w, inverse)
 
 
 @emitted(_column_pass_plain)
@@ -122,7 +128,7 @@ def _column_last_plain(re: Array, im: Array, column: int, radix: int) -> None:
     ones = np.zeros((2, radix, 1))
     ones[0] = 1
     end = column + lanes_of(re.itemsize)
-    _lines_pass(re[:, column:end], im[:, column:end], radix, radix, ones, 0)
+    lines_pass(re[:, column:end], im[:, column:end], radix, radix, ones, 0)
 
 
 @emitted(_column_last_plain)
@@ -139,7 +145,7 @@ def _row_pass_plain(
 ) -> None:
     w = twiddles[begin : begin + 2 * span].reshape(2, radix, span // radix)
     end = row + lanes_of(re.itemsize)
-    _lines_pass(re[row:end, :N].T, im[row:end, :N].T, span, radix, w, inverse)
+    lines_pass(re[row:end, :N].T, im[row:end, :N].T, span, radix, w, inverse)
 
 
 @emitted(_row_pass_plain)
@@ -171,61 +177,3 @@ def row_pass(
 
 def _factors(first: Pointer, span: Int, m: Int, read: Callable[..., Any]) -> Factor:
     return lambda q: (read(first, m * q), read(first, m * q + span))
-
-
-def _squares_plain(re: Array, im: Array, N: int, row: int, filter_re: Array, filter_im: Array, step: int) -> None:
-    n = lanes_of(re.itemsize)
-    ones = np.zeros((2, n, 1))
-    ones[0] = 1
-    for column in range(0, N, n):
-        a, b = re[row : row + n, column : column + n], im[row : row + n, column : column + n]
-        if step != SYNTHESISE:
-            _lines_pass(a.T, b.T, n, n, ones, 0)
-            a[:], b[:] = a.T.copy(), b.T.copy()
-        if step == CONVOLVE:
-            wa = filter_re[row : row + n, column : column + n]
-            wb = filter_im[row : row + n, column : column + n]
-            a[:], b[:] = a * wa - b * wb, a * wb + b * wa
-        if step != ANALYSE:
-            a[:], b[:] = a.T.copy(), b.T.copy()
-            _lines_pass(b.T, a.T, n, n, ones, 0)
-
-
-@emitted(_squares_plain)
-def squares(
-    e: Emitter,
-    re: Operand,
-    im: Operand,
-    N: Int,
-    row: Int,
-    filter_re: Operand,
-    filter_im: Operand,
-    step: int,
-) -> None:
-    """The last transform along rows, the first back, or both with the product by a spectrum between them.
-
-    Takes N points of the rows of re, im [M,pitch] from `row` on, as many rows as a vector has lanes. ANALYSE leaves
-    each square transposed, and so SYNTHESISE and the filter's spectrum, which was analysed, expect it.
-    """
-    with e.loop(N, step=e.lanes) as column:
-        places = [(re.at(row + k) + column, im.at(row + k) + column) for k in range(e.lanes)]
-        x = [(e.load(real), e.load(imaginary)) for real, imaginary in places]
-        if step != SYNTHESISE:
-            x = dft(e, _transposed(e, x))
-        if step == CONVOLVE:
-            filters = [(filter_re.at(row + k) + column, filter_im.at(row + k) + column) for k in range(e.lanes)]
-            x = [
-                product(e, z, (e.load(real), e.load(imaginary)))
-                for z, (real, imaginary) in zip(x, filters, strict=True)
-            ]
-        if step != ANALYSE:
-            back = dft(e, [(imaginary, real) for real, imaginary in x])
-            x = _transposed(e, [(real, imaginary) for imaginary, real in back])
-        for place, z in zip(places, x, strict=True):
-            e.store(z[0], place[0])
-            e.store(z[1], place[1])
-
-
-def _transposed(e: Emitter, x: list[Complex]) -> list[Complex]:
-    real, imaginary = (e.transpose([z[part] for z in x]) for part in (0, 1))
-    return list(zip(real, imaginary, strict=True))

@@ -16,7 +16,7 @@ from convbench.boundary import OUTSIDE
 from convbench.spec import ConvSpec
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
-from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, SYNTHESISE
+from convbench_algorithms.fft_squares import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.fft_tiles import TileGrid, TileOrigins, is_depthwise
 from convbench_algorithms.planar_fft import kernels, pitch, tile_bytes, transform
 from convbench_algorithms.spectral_sums import channel_sums

@@ -22,16 +22,8 @@ from convbench_algorithms.aligned import CACHE_LINE_BYTES
 from convbench_algorithms.butterflies import RADICES
 from convbench_algorithms.calls import address_of, call
 from convbench_algorithms.emitter import lanes_of
-from convbench_algorithms.fft_passes import (
-    ANALYSE,
-    CONVOLVE,
-    LAST_RADICES,
-    SYNTHESISE,
-    column_last,
-    column_pass,
-    row_pass,
-    squares,
-)
+from convbench_algorithms.fft_passes import LAST_RADICES, column_last, column_pass, row_pass
+from convbench_algorithms.fft_squares import ANALYSE, CONVOLVE, SYNTHESISE, squares
 
 Passes = npt.NDArray[np.int64]  # [passes,3]: radix, span, where its factors begin
 
@@ -53,11 +45,21 @@ class Transform(NamedTuple):
 def transform(extent: Pair, dtype: str) -> Transform:
     """The transform of tiles [M,N], which are multiples of 16 and have no prime factors but 2, 3 and 5."""
     M, N = extent
-    lanes = lanes_of(np.dtype(dtype).itemsize)
+    columns, rows = axis_radices(extent, np.dtype(dtype).itemsize)
+    return Transform(_axis(M, columns, dtype), _axis(N, rows, dtype))
+
+
+def axis_radices(extent: Pair, itemsize: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The radices of the passes along columns, and of those along rows before the last one.
+
+    Raises ValueError for extents that have none.
+    """
+    M, N = extent
+    lanes = lanes_of(itemsize)
     columns, rows = radices(M, LAST_RADICES), radices(N // lanes, RADICES) if lanes < N else ()
     if columns is None or rows is None:
         raise ValueError(f"no radices for tiles of {M} by {N}")
-    return Transform(_axis(M, columns, dtype), _axis(N, rows, dtype))
+    return columns, rows
 
 
 @cache
@@ -83,10 +85,10 @@ def _axis(length: int, factors: tuple[int, ...], dtype: str) -> Axis:
 
 @register_jitable
 def pitch(N: int, itemsize: int) -> int:
-    """The distance of a tile's rows, in elements: whole cache lines, one more where columns would share a few sets."""
+    """The distance of a tile's rows, in elements: an odd number of cache lines, lest columns share half the sets."""
     line = CACHE_LINE_BYTES // itemsize
     lines = (N + line - 1) // line
-    return (lines + (lines > 4 and lines % 4 == 0)) * line
+    return (lines + (lines > 3 and lines % 2 == 0)) * line
 
 
 def tile_bytes(extent: Pair, itemsize: int) -> int:

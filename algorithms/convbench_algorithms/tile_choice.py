@@ -13,23 +13,21 @@ from convbench.algorithm import MiB, Resources
 from convbench.boundary import OUTSIDE, index_maps
 from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.fft_tiles import TileGrid, is_depthwise, needed_extent, saving_grid
-from convbench_algorithms.planar_fft import tile_bytes
+from convbench_algorithms.planar_fft import axis_radices, tile_bytes
 
-# Measured on a Zen 5 core, float32, for tiles of 32² to 640². Only ratios matter to the choice.
-POINT_NS: Final = 1.6
-"""Of a complex point, gathered, transformed, multiplied, transformed back, and scattered, in the first-level cache."""
+# Measured on a Zen 5 core, float32, for tiles of 64² to 1152 by 640. Only ratios matter to the choice.
+POINT_NS: Final = 0.7
+"""Of a complex point, gathered, multiplied, and scattered."""
 
-SPILL_NS: Final = 0.4
-"""More for each of the first two doublings of the tile beyond SPILL_BYTES: passes then stream from the second level."""
+PASS_NS: Final = 0.1
+"""Of each pass, there and back. A radix of 16 along rows needs more registers than there are: it counts as two."""
 
-SPILL_BYTES: Final = 128 * 1024
-HUGE_BYTES: Final = 1 * MiB
-"""Each doubling of the tile beyond this, the second level, costs SPILL_NS too."""
+DOUBLING_NS: Final = 0.07
+"""More for each doubling of the tile beyond NEAR_BYTES."""
 
-LONG_COLUMNS: Final = 448
-"""More points than the first-level cache holds of as many columns as a vector has lanes: SPILL_NS again."""
+NEAR_BYTES: Final = 64 * 1024
 
-TILE_NS: Final = 500
+TILE_NS: Final = 200
 """Of a tile, however small."""
 
 MOST_TILES: Final = 16
@@ -78,12 +76,13 @@ def cost(spec: ConvSpec, resources: Resources, grid: TileGrid) -> tuple[float, f
     Small tiles waste their overlap, large ones the cache, and both what sticks out of the image. Tiles are counted, and
     whole ones shared out to threads where there are no sums over channels.
     """
-    M, N = grid.extent
-    points = M * N // 2
-    tile = tile_bytes((M // 2, N), spec.itemsize)
-    doublings = min(max(math.log2(tile / SPILL_BYTES), 0), 2) + (M // 2 * spec.itemsize > LONG_COLUMNS * 4)
-    doublings += max(math.log2(tile / HUGE_BYTES), 0)
-    through_ns = TILE_NS + points * (POINT_NS + SPILL_NS * doublings) * spec.itemsize / 4
+    folded = grid.extent[0] // 2, grid.extent[1]
+    points = math.prod(folded)
+    tile = tile_bytes(folded, spec.itemsize)
+    columns, rows = axis_radices(folded, spec.itemsize)
+    passes = len(columns) + len(rows) + rows.count(16)
+    point_ns = POINT_NS + PASS_NS * passes + DOUBLING_NS * max(math.log2(tile / NEAR_BYTES), 0)
+    through_ns = TILE_NS + points * point_ns * spec.itemsize / 4
     filters = spec.k * (spec.c // spec.groups)
     tiles = spec.n * grid.counts[0] * grid.counts[1]
     if is_depthwise(spec):

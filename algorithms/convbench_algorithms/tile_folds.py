@@ -22,7 +22,7 @@ from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
 from convbench_algorithms.emitter import I64, Emitter, Int, Scalar, Vector, emitted
 from convbench_algorithms.emitter import Array as Operand
-from convbench_algorithms.fft_passes import ANALYSE, CONVOLVE, SYNTHESISE
+from convbench_algorithms.fft_squares import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.planar_fft import Passes, pitch, transform_tile
 from convbench_algorithms.tile_copies import Extents
 
