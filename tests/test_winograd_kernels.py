@@ -13,12 +13,13 @@ from convbench.spec import ConvSpec
 from convbench_algorithms import linear_forms, winograd_kernels
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.lane_transposes import lanes_to_rows, rows_to_lanes
-from convbench_algorithms.winograd_blocking import Blocking
+from convbench_algorithms.winograd import Winograd, WinogradF2, WinogradF4, WinogradF6
+from convbench_algorithms.winograd_blocking import Blocking, filter_bytes
 from convbench_algorithms.winograd_cost import choose_transforms, cost
 from convbench_algorithms.winograd_product import ROWS, multiply_panel
 from convbench_algorithms.winograd_transforms import transforms
 
-EXTENTS = [(2, 3), (4, 3), (6, 3), (2, 5), (4, 5), (4, 2), (1, 1)]
+EXTENTS = [(2, 3), (4, 3), (6, 3), (2, 5), (4, 5), (4, 2), (1, 1), (5, 3), (7, 3), (3, 5)]
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -189,16 +190,16 @@ def layer(**fields):
 
 
 def test_larger_tiles_where_the_image_is_large_and_smaller_ones_where_the_filter_is():
-    assert [t.m for t in choose_transforms(layer(h=224, w=224))] == [6, 6]
-    assert [t.m for t in choose_transforms(layer(c=512, h=7, w=7, k=512))] == [2, 2]
-    assert [t.m for t in choose_transforms(layer(c=96, k=256, h=28, w=28, r=5, s=5, padding=2))] == [4, 4]
+    assert [t.m for t in choose_transforms(layer(h=224, w=224))] == [7, 7]
+    assert max(t.m for t in choose_transforms(layer(c=512, h=7, w=7, k=512))) < 4
+    assert min(t.m for t in choose_transforms(layer(c=96, k=256, h=28, w=28, r=5, s=5, padding=2))) >= 4
     assert choose_transforms(layer(r=1, padding=(0, 1)))[0].m == 1
 
 
 def test_the_choice_costs_little_more_than_the_least():
     for spec in (layer(), layer(h=14, w=14, c=256, k=256), layer(h=13, w=40, c=8, k=300), layer(n=8, h=7, w=7)):
-        least = min(cost(spec, (transforms(a, 3), transforms(b, 3))) for a in (2, 4, 6) for b in (2, 4, 6))
-        assert cost(spec, choose_transforms(spec)) <= least / 0.98**8
+        least = min(cost(spec, (transforms(a, 3), transforms(b, 3))) for a in range(2, 8) for b in range(2, 8))
+        assert cost(spec, choose_transforms(spec)) <= least / 0.98**35
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -209,6 +210,37 @@ def test_blocks_keep_to_the_limit_for_tiles_whatever_the_image(threads):
         held = np.prod(blocking.V_shape) + np.prod(blocking.M_shape)
         assert 4 * held <= MiB
         assert blocking.V_shape[2] >= blocking.block + blocking.block % 2
+
+
+@pytest.mark.parametrize(("groups", "flip", "n"), [(1, False, 1), (2, True, 3)])
+def test_a_transformed_filter_above_the_limit_is_made_in_slices(groups, flip, n):
+    spec = layer(n=n, c=32, k=240, h=9, w=11, groups=groups, flip=flip)
+    rng = np.random.default_rng(5)
+    x, w = rng.random(spec.x_shape).astype("float32"), rng.random(spec.w_shape).astype("float32")
+    results = []
+    for limit in (64 * MiB, MiB // 2):
+        resources = Resources(tile_limit_bytes=limit)
+        plan = WinogradF4().plan(spec, resources)
+        assert plan.workspace_bytes <= limit
+        y = np.full(spec.y_shape, np.nan, "float32")
+        plan.prepare(w).execute(x, y)
+        results.append(y)
+    assert filter_bytes(spec, WinogradF4().transforms(spec)) > MiB // 2
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("name", ["F2", "F4", "F6", "chosen"])
+def test_workspace_keeps_to_the_limit_for_any_number_of_channels(name):
+    algorithm = {"F2": WinogradF2, "F4": WinogradF4, "F6": WinogradF6, "chosen": Winograd}[name]()
+    spec = layer(c=1024, k=2048, h=28, w=28)
+    assert filter_bytes(spec, (transforms(2, 3), transforms(2, 3))) > 64 * MiB
+    assert algorithm.plan(spec, Resources(threads=2)).workspace_bytes <= 64 * MiB
+
+
+def test_tiles_are_chosen_so_that_the_filter_fits_where_it_can():
+    for channels in (512, 1024):
+        spec = layer(c=channels, k=channels - 64, h=56, w=56)
+        assert filter_bytes(spec, choose_transforms(spec)) <= 64 * MiB
 
 
 def test_threads_share_one_block_where_tiles_are_few_and_the_filter_is_large():

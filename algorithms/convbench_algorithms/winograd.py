@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar, Final, final
 
 import numpy as np
@@ -24,9 +25,12 @@ from convbench.algorithm import (
     unsupported_dtype,
 )
 from convbench.spec import ConvSpec
+from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.backward import ForwardAlgorithm
-from convbench_algorithms.winograd_blocking import Blocking, padded_maps
-from convbench_algorithms.winograd_cost import choose_transforms
+from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.thread_use import run_on
+from convbench_algorithms.winograd_blocking import Blocking, fits, padded_maps
+from convbench_algorithms.winograd_cost import choose_transforms, cost
 from convbench_algorithms.winograd_stages import (
     ALL,
     BACK,
@@ -38,6 +42,9 @@ from convbench_algorithms.winograd_stages import (
 from convbench_algorithms.winograd_transforms import Transform, transforms
 
 MAX_TAPS: Final = 5
+
+WORTH_A_THREAD: Final = 400_000
+"""Multiply-adds of a vector, some 50 µs: layers of less are done by one thread before a second one has been woken."""
 
 
 class WinogradAlgorithm(ForwardAlgorithm):
@@ -81,7 +88,10 @@ class WinogradAlgorithm(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """Tiles, and workspace for a block of them."""
-        return WinogradPlan(spec, resources, self.transforms(spec))
+        pair = self.transforms(spec)
+        if fits(spec, resources, pair):
+            return WinogradPlan(spec, resources, pair)
+        return SlicedPlan(spec, resources, pair)
 
 
 class SquareTiles(WinogradAlgorithm):
@@ -124,7 +134,7 @@ class WinogradF6(SquareTiles):
 
 @final
 class Winograd(WinogradAlgorithm):
-    """Tiles of 2, 4 or 6 outputs along each axis, as a cost model chooses them for the layer."""
+    """Tiles of 2 to 7 outputs along each axis, as a cost model chooses them for the layer."""
 
     name: ClassVar[str] = "winograd"
 
@@ -135,41 +145,39 @@ class Winograd(WinogradAlgorithm):
 
 @final
 class WinogradPlan(ConvPlan):
-    """The transforms in the spec's dtype, and the workspace of a block of tiles.
-
-    The transformed filter is workspace too, and does not depend on the image's size, nor on the limit for tiles.
-    """
+    """The transforms in the spec's dtype, the workspace of a block of tiles, and a place for the transformed filter."""
 
     def __init__(self, spec: ConvSpec, resources: Resources, pair: tuple[Transform, Transform]) -> None:
         self.spec = spec
         self.pair = pair
-        self.blocking = blocking = Blocking.choose(spec, resources, pair)
+        self.threads = resources.threads if cost(spec, pair) > WORTH_A_THREAD else 1
+        self.blocking = blocking = Blocking.choose(spec, replace(resources, threads=self.threads), pair)
         self.workspace_bytes = resources.reserve(blocking.workspace_bytes)
         (self.A_h, self.G_h, self.B_h), (self.A_w, self.G_w, self.B_w) = (t.arrays(spec.dtype) for t in pair)
         self.rows, self.cols = padded_maps(spec, pair)
-        self.V = np.zeros(blocking.V_shape, spec.dtype)
-        self.M = np.zeros(blocking.M_shape, spec.dtype)
-        self.lines = np.zeros(blocking.lines_shape, spec.dtype)
-        self.taps = np.zeros(blocking.taps_shape, spec.dtype)
+        self.V = aligned_zeros(blocking.V_shape, spec.dtype)
+        self.M = aligned_zeros(blocking.M_shape, spec.dtype)
+        self.lines = aligned_zeros(blocking.lines_shape, spec.dtype)
+        self.taps = aligned_zeros(blocking.taps_shape, spec.dtype)
         extents = pair[0].m, spec.r, pair[1].m, spec.s
         self.run_stages, self.transform_filter = stages_for(*extents), filter_transform_for(*extents)
         self._compile()
 
     def prepare(self, w: Array) -> PreparedConv:
         """U = G w G_wᵀ, packed for the products."""
-        U = np.empty(self.blocking.U_shape, self.spec.dtype)
-        laid = np.ascontiguousarray(w[..., ::-1, ::-1]) if self.spec.flip else w
-        self._transform(laid.reshape(self.spec.k, -1), U)
+        U = aligned_zeros(self.blocking.U_shape, self.spec.dtype)
+        self.transform(laid_out(self.spec, w), U)
         return WinogradConv(self, U)
 
-    def _transform(self, w: Array, U: Array) -> None:
+    def transform(self, w: Array, U: Array) -> None:
+        """U of w [K,C/groups·R·S]."""
         self.transform_filter(w, self.spec.groups, self.G_h, self.G_w, self.taps, U, len(self.taps))
 
     def _compile(self) -> None:
         """No filters and no tiles: the kernels are compiled and compute nothing."""
         spec = self.spec
         U = np.zeros((self.blocking.U_shape[0], 1), spec.dtype)
-        self._transform(np.zeros((0, math.prod(spec.w_shape[1:])), spec.dtype), U)
+        self.transform(np.zeros((0, math.prod(spec.w_shape[1:])), spec.dtype), U)
         nothing = [np.zeros((1, *shape[1:3], 0), spec.dtype) for shape in (spec.x_shape, spec.y_shape)]
         WinogradConv(self, U).run(ALL, 0, 0, nothing[0], nothing[1])
 
@@ -196,7 +204,65 @@ class WinogradConv(PreparedConv):
     def run(self, stages: int, first: int, last: int, x: Array, y: Array) -> None:
         """The stages for the tiles `first` … `last`."""
         plan, spec = self.plan, self.plan.spec
-        plan.run_stages(
-            stages, first, last, plan.blocking.block, spec.groups, len(plan.lines), x, plan.rows, plan.cols,
-            spec.padding[1][0], plan.B_h, plan.B_w, plan.A_h, plan.A_w, self.U, plan.V, plan.M, plan.lines, y,
+        run_on(
+            plan.threads, plan.run_stages, stages, first, last, plan.blocking.block, spec.groups, len(plan.lines),
+            x, plan.rows, plan.cols, spec.padding[1][0], plan.B_h, plan.B_w, plan.A_h, plan.A_w,
+            self.U, plan.V, plan.M, plan.lines, y,
         )  # fmt: skip
+
+
+def laid_out(spec: ConvSpec, w: Array) -> Array:
+    """w [K,C/groups·R·S] as it is correlated."""
+    return (np.ascontiguousarray(w[..., ::-1, ::-1]) if spec.flip else w).reshape(len(w), -1)
+
+
+@final
+class SlicedPlan(ConvPlan):
+    """For filters that are too large once they are transformed: one slice of output channels after another.
+
+    One U serves them all. So each call transforms the filters again, and the images once for every slice: the price
+    of a bounded workspace. A slice lies within a group; one of a single vector of channels may exceed the limit.
+    """
+
+    def __init__(self, spec: ConvSpec, resources: Resources, pair: tuple[Transform, Transform]) -> None:
+        self.spec = spec
+        k = spec.k // spec.groups
+        lanes = lanes_of(spec.itemsize)
+        while k > lanes and not fits(_slice_of(spec, k), resources, pair):
+            k = -(-k // (2 * lanes)) * lanes
+        part = _slice_of(spec, k)
+        self.plan = WinogradPlan(part, resources, pair)
+        self.workspace_bytes = self.plan.workspace_bytes
+        self.U = aligned_zeros(self.plan.blocking.U_shape, spec.dtype)
+
+    def prepare(self, w: Array) -> PreparedConv:
+        """The filter as it is: it is transformed as it is used."""
+        return SlicedConv(self, laid_out(self.spec, w))
+
+
+def _slice_of(spec: ConvSpec, k: int) -> ConvSpec:
+    """One image, and k output channels of one group."""
+    fields = spec.to_dict() | {"n": 1, "c": spec.c // spec.groups, "k": k, "groups": 1}
+    return ConvSpec(**fields)  # type: ignore[arg-type]
+
+
+@final
+class SlicedConv(PreparedConv):
+    """A `SlicedPlan` with its filter [K,C/groups·R·S]."""
+
+    def __init__(self, plan: SlicedPlan, w: Array) -> None:
+        self.plan = plan
+        self.w = w
+        self.slice = WinogradConv(plan.plan, plan.U)
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`. The last slice of a group may compute some channels once more."""
+        part, spec = self.plan.plan.spec, self.plan.spec
+        per_group = spec.k // spec.groups
+        for g in range(spec.groups):
+            for k in range(0, per_group, part.k):
+                first = g * per_group + min(k, per_group - part.k)
+                self.plan.plan.transform(self.w[first : first + part.k], self.plan.U)
+                for n in range(spec.n):
+                    channels = x[n : n + 1, g * part.c : (g + 1) * part.c]
+                    self.slice.execute(channels, y[n : n + 1, first : first + part.k])

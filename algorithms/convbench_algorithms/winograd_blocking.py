@@ -18,6 +18,9 @@ from convbench_algorithms.winograd_transforms import Transform
 Pair = tuple[Transform, Transform]
 Shape = tuple[int, ...]
 
+FILTER_SHARE: Final = 7 / 8
+"""Of the limit for tiles, that the transformed filter may have."""
+
 LEAST_TILES: Final = 28
 """Rows of V for which the products run at full speed: two blocks of them in registers."""
 
@@ -59,21 +62,40 @@ class Blocking:
         fair = max(LEAST_TILES, depth * spec.k // (spec.c + spec.k))
         together = resources.threads > 1 and 2 * tiles < fair * resources.threads
         teams = 1 if together else resources.threads
-        limit = resources.tile_limit_bytes // (teams * frequencies * (C + K) * spec.itemsize) - 2
-        block = max(1, min(tiles if together else -(-tiles // teams), 2 * fair if together else fair, limit))
-        rows = _odd(block + block % 2)
-        width = min(RUN, block) * pair[1].m + pair[1].r - 1
         taps = pair[0].r * pair[1].r
         chunk = max(1, min(TAPS_BYTES // (taps * L * spec.itemsize), depth))
+        filters = frequencies, _filter_pitch(spec)
+        lines = resources.threads, max(pair[0].alpha, pair[0].m), (RUN * pair[1].m + pair[1].r - 1 + 2 * L) * L
+        scratch = resources.threads, (chunk * taps + L) * L
+        beside = sum(math.prod(shape) for shape in (filters, lines, scratch))
+        room = max(0, resources.tile_limit_bytes // spec.itemsize - beside)
+        limit = room // (teams * frequencies * (C + K)) - 2
+        block = max(1, min(tiles if together else -(-tiles // teams), 2 * fair if together else fair, limit))
+        rows = _odd(block + block % 2)
         shapes: tuple[Shape, Shape, Shape, Shape, Shape] = (
             (teams, frequencies, rows, C),
             (teams, frequencies, rows, K),
-            (frequencies, _odd(vectors * depth) * L),
-            (resources.threads, max(pair[0].alpha, pair[0].m), (width + 2 * L) * L),
-            (resources.threads, (chunk * taps + L) * L),
+            filters,
+            lines,
+            scratch,
         )
         nbytes = sum(math.prod(shape) for shape in shapes) * spec.itemsize
         return Blocking(tiles, block, together, *shapes, nbytes)
+
+
+def filter_bytes(spec: ConvSpec, pair: Pair) -> int:
+    """Of U: it does not depend on the image, and is packed whole vectors at a time."""
+    return pair[0].alpha * pair[1].alpha * _filter_pitch(spec) * spec.itemsize
+
+
+def fits(spec: ConvSpec, resources: Resources, pair: Pair) -> bool:
+    """Whether all of U has room in the limit for tiles, beside a block of them."""
+    return filter_bytes(spec, pair) <= FILTER_SHARE * resources.tile_limit_bytes
+
+
+def _filter_pitch(spec: ConvSpec) -> int:
+    L = lanes_of(spec.itemsize)
+    return _odd(spec.groups * -(-(spec.k // spec.groups) // L) * (spec.c // spec.groups)) * L
 
 
 def count_tiles(spec: ConvSpec, pair: Pair) -> int:

@@ -32,6 +32,14 @@ Of all pairs of fractions with terms up to 5 beside 0 and ±1, these have the le
 5% of it at α = 6, where they are Lavin & Gray's, and within 25% at α = 10.
 """
 
+PAIRS: Final = {count: tuple(Fraction(p) for p in points.split()) for count, points in (
+    (4, "1/2 -1/2 1 -1"), (6, "1/2 -1/2 1 -1 2 -2"), (8, "1/4 -1/4 3/4 -3/4 5/4 -5/4 2 -2"),
+)}  # fmt: skip
+"""An even number of finite points is better without 0, all in pairs: at α = 9 they amplify half as much (40 against 74)
+as `POINTS` do, and every row of a transform shares its sums with another. Exact in binary; of all pairs of fractions
+with terms up to 5 the best at α = 9 amplify 38.
+"""
+
 
 @dataclass(frozen=True)
 class Transform:
@@ -77,8 +85,8 @@ class Transform:
 
 @lru_cache
 def transforms(m: int, r: int) -> Transform:
-    """F(m, r) by Cook–Toom at the first m + r − 2 of `POINTS` and ∞; F(1, 1) is the plain product."""
-    points = POINTS[: m + r - 2]
+    """F(m, r) by Cook–Toom at ∞ and m + r − 2 of `PAIRS` or the first of `POINTS`; F(1, 1) is the plain product."""
+    points = PAIRS.get(m + r - 2, POINTS[: max(0, m + r - 2)])
     if min(m, r) < 1 or len(points) < m + r - 2:
         raise ValueError(f"F({m}, {r}): m and r must be at least 1, and m + r − 2 at most {len(POINTS)}")
     others = [[q for q in points if q != p] for p in points]
