@@ -18,7 +18,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.rank import Factors, factorise
-from convbench_algorithms.short_strips import BAND, EDGE, ZEROS, short_kernel
+from convbench_algorithms.short_strips import EDGE, ZEROS, band_rows, short_kernel
 from convbench_algorithms.short_sums import is_short
 from convbench_algorithms.strips import BATCH, kernel
 from convbench_algorithms.tap_sums import GROUP
@@ -51,7 +51,8 @@ class FactoredPlan(ConvPlan):
         threads = min(resources.threads, len(self.units))
         shapes: list[tuple[int, ...]]
         if short:
-            shapes = [(BAND + spec.r - 1, (EDGE + -(-spec.s // lanes)) * lanes)]
+            band = band_rows(spec.r, spec.s, spec.w * spec.itemsize)
+            shapes = [(band + spec.r - 1, (EDGE + -(-spec.s // lanes)) * lanes)]
             self.kernel = short_kernel(spec.r, spec.s)
         else:
             panels = -(-int((self.units[:, 5] - self.units[:, 4]).max()) // lanes) + 1

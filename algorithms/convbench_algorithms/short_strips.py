@@ -18,12 +18,22 @@ from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.output_writes import alignment
 from convbench_algorithms.short_sums import copy, filter_both
 
-BAND: Final = 32
-"""Output rows at a time: few enough that their rows of x stay in the first-level cache from one block to the next."""
+LONG_ROW_BYTES: Final = 2**14
 EDGE: Final = 4
 """Vectors along W that the window holds."""
 ZEROS: Final = 64
 """More elements than `filter_both` reads of a line."""
+
+
+def band_rows(R: int, S: int, row_bytes: int) -> int:
+    """Output rows at a time, as measured.
+
+    Few, for their rows of x to stay in the first-level cache from one block to the next, and fewer where rows are so
+    long that they share its sets; but R − 1 rows more are filtered along W, which for longer filters costs more.
+    """
+    if max(R, S) > 7:
+        return 64
+    return 16 if row_bytes >= LONG_ROW_BYTES else 32
 
 
 @cache
@@ -52,7 +62,8 @@ def short_kernel(R: int, S: int) -> Any:
         left, C, H, W, mirrored = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4]
         _, Cg, rank, _ = columns.shape
         Q = y.shape[3]
-        threads, _, pitch = windows.shape
+        threads, seen, pitch = windows.shape
+        band = seen - R + 1
         total = len(units)
         lanes = lanes_of(x.itemsize)
         none = int(np.int64(0))  # a literal would be compiled as a constant, and the block once more
@@ -65,8 +76,8 @@ def short_kernel(R: int, S: int) -> Any:
             flat = window.reshape(-1)
             for i in range(thread * total // threads, (thread + 1) * total // threads):
                 n, k = units[i, 0], units[i, 1]
-                for p in range(units[i, 2], units[i, 3], BAND):
-                    height = min(BAND, units[i, 3] - p)
+                for p in range(units[i, 2], units[i, 3], band):
+                    height = min(band, units[i, 3] - p)
                     for c in range(Cg):
                         channel = (n * C + k // (y.shape[1] // (C // Cg)) * Cg + c) * H * W
                         for t in range(rank):
