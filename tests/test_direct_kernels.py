@@ -62,13 +62,13 @@ def rings(R: int, S: int, vectors: int, u: int, v: int, dilation: int):
 
 
 @cache
-def bands(R: int, S: int, rows: int, vectors: int):
+def bands(R: int, S: int, rows: int, vectors: int, by_rows: int):
     """The band's kernel, emitted and plain."""
 
     def compiled(form):
         @njit
         def band(x, w, y, k, p, shift, top, left, dilation, past_caches):
-            form(x, w, y, k, p, shift, top, left, dilation, past_caches, R, S, rows, vectors)
+            form(x, w, y, k, p, shift, top, left, dilation, past_caches, R, S, rows, vectors, by_rows)
 
         return band
 
@@ -146,15 +146,18 @@ def test_a_ring_is_its_plain_twin(constants: tuple[int, ...], height: int, width
 BANDS = [(3, 3, 4, 2, 1), (5, 2, 6, 1, 3), (1, 4, 2, 3, 2), (7, 7, 1, 1, 1)]
 
 
+@pytest.mark.parametrize("by_rows", [0, 1])
 @pytest.mark.parametrize("constants", BANDS)
 @pytest.mark.parametrize(("height", "width"), [(6, 1), (9, 100), (30, 230)])
-def test_a_band_is_its_plain_twin(constants: tuple[int, ...], height: int, width: int, dtype: str) -> None:
+def test_a_band_is_its_plain_twin(
+    constants: tuple[int, ...], by_rows: int, height: int, width: int, dtype: str
+) -> None:
     R, S, rows, vectors, dilation = constants
     top, left, shift = 2, 5, 3
     x, w = whole_numbers((4, height, width), dtype), whole_numbers((4, S, R), dtype)
     P, Q = max(height + 4 - R + 1, rows), width + 7 + 5 - dilation * (S - 1)
     results = []
-    for band in bands(R, S, rows, vectors):
+    for band in bands(R, S, rows, vectors, by_rows):
         y = np.full((8, P, Q), UNWRITTEN, dtype)
         for p in [*range(0, P - rows, rows), P - rows]:
             band(x, w, y, 5, p, shift, top, left, dilation, False)
@@ -185,6 +188,7 @@ FORMS = {
     "c2h7w260k2r9s9+padding=4+groups=2": BandPlan,
     "h3w223r15s15+padding=20": BandPlan,
     "h50w256r7s7+boundary=wrap": BandPlan,
+    "h30w1024r9s3+padding=2": BandPlan,
     "c5h17w19k5r3s3+padding=1+groups=5": RowsPlan,
     "n2c3h40w70k6r3s2+padding=2.1x0.1+groups=3+stride=2": RowsPlan,
     "c2h14w14k2r5s5+padding=2+groups=2+flip=true": RowsPlan,

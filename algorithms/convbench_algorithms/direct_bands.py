@@ -19,12 +19,13 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.emitter import REGISTERS, emitted, lanes_of
 from convbench_algorithms.thread_use import run_on, worthwhile_threads
 
-BAND_ROWS: Final = 6
-"""Of sums in a block: more would read more rows of x at a time than the sets of a first-level cache have ways."""
 MOST_ROWS_OF_TAPS: Final = 15
-"""With more, rows of x that begin at the same place of a cache's period evict each other: tiles are copies."""
-FEWEST_VECTORS: Final = 12
-"""Of a row, lest too many blocks lie at an edge."""
+"""The kernel is as long as the filter is high."""
+FEWEST_BYTES: Final = 768
+"""Of a row of y, lest too many blocks lie at an edge."""
+SET_PERIOD_BYTES: Final = 4096
+WAYS: Final = 12
+"""Of a usual first-level cache, which keeps no more rows of x that lie multiples of the period apart."""
 PAST_CACHES_BYTES: Final = 2**24
 """An output of this size would only push x out of the last-level cache."""
 FLAGS: Final = {"contract", "reassoc", "nsz", "arcp"}
@@ -33,12 +34,12 @@ FLAGS: Final = {"contract", "reassoc", "nsz", "arcp"}
 def suits_bands(spec: ConvSpec) -> bool:
     """Whether bands are the faster way: rows of some vectors, every output beside the next, and zeros all around."""
     dense = spec.c == spec.groups and spec.stride == (1, 1) and spec.dilation[0] == 1
-    wide = spec.q >= FEWEST_VECTORS * lanes_of(spec.itemsize) and spec.r <= MOST_ROWS_OF_TAPS
+    wide = spec.q * spec.itemsize >= FEWEST_BYTES and spec.r <= MOST_ROWS_OF_TAPS
     return dense and wide and (spec.boundary == "zero" or spec.padding == ((0, 0), (0, 0)))
 
 
 def _band_plain(  # type: ignore[no-untyped-def]
-    x, w, y, k, p, _shift, top, left, dilation, _past_caches, R, S, rows, _vectors
+    x, w, y, k, p, _shift, top, left, dilation, _past_caches, R, S, rows, _vectors, _by_rows
 ) -> None:
     K, _, Q = y.shape
     _, H, W = x.shape
@@ -57,16 +58,17 @@ def _band_plain(  # type: ignore[no-untyped-def]
 
 @emitted(_band_plain)
 def band_of_sums(  # type: ignore[no-untyped-def]
-    e, x, w, y, k, p, shift, top, left, dilation, past_caches, R, S, rows, vectors
+    e, x, w, y, k, p, shift, top, left, dilation, past_caches, R, S, rows, vectors, by_rows
 ) -> None:
     """y [k, p+j, q] = Σ_s Σ_r w [k,s,r] · x [c, p+j+r−top, q+s·dilation−left] for j < rows and all q, c = k // (K/C).
 
     Images are so many planes more, and w starts again. Blocks of columns begin `shift` before the first. R and what
-    follows are constants. Where `past_caches` holds, y is aligned there, and its rows are whole vectors.
+    follows are constants. Where `past_caches` holds, y is aligned there, and its rows are whole vectors. `by_rows`
+    takes all columns of the filter in one row of x before the next, instead of all rows for one column.
     """
     Q = y.shape[2]
     W = x.shape[2]
-    block = _Block(e, x, w, y, (k, p), (top, left), dilation, (R, S), (rows, vectors))
+    block = _Block(e, x, w, y, (k, p), (top, left), dilation, (R, S), (rows, vectors), by_rows)
     width = vectors * e.lanes
     last_offset = (S - 1) * dilation
     with e.loop(Q, start=0 - shift, step=width) as q:
@@ -92,13 +94,14 @@ def band_of_sums(  # type: ignore[no-untyped-def]
 class _Block:
     """The sums of a block of rows × vectors, from any column on."""
 
-    def __init__(self, e, x, w, y, place, padding, dilation, taps, extent) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, e, x, w, y, place, padding, dilation, taps, extent, by_rows) -> None:  # type: ignore[no-untyped-def]
         k, p = place
         top, self.left = padding
         self.e, self.dilation = e, dilation
         _, self.H, self.W = x.shape
         self.R, self.S = taps
         self.rows, self.vectors = extent
+        self.by_rows = by_rows
         self.first_row = p - top
         self.rows_in = self.rows + self.R - 1
         self.source = x.at(k // (y.shape[0] // x.shape[0])) + (self.first_row * self.W - self.left)
@@ -118,6 +121,19 @@ class _Block:
                 for j in range(self.rows):
                     for v in range(self.vectors):
                         e.prefetch(self.source + (self.W * (self.rows_in + j) + q), v * lanes, level=2)
+        if self.by_rows and not masked:
+            for h in range(self.rows_in):
+                with e.loop(self.S, unroll=False) as s:
+                    place = self.source + (q + s * self.dilation + self.W * h)
+                    values = [e.load(place, v * lanes) for v in range(self.vectors)]
+                    self._add(totals, h, self.weights + s * self.R, values)
+        else:
+            self._add_columns(totals, q, masked=masked)
+        return [(j, v, total.get()) for j, row in enumerate(totals) for v, total in enumerate(row)]
+
+    def _add_columns(self, totals: list[list[Any]], q: Any, *, masked: bool) -> None:
+        """All rows of the block's input, for each column of the filter."""
+        e, lanes = self.e, self.e.lanes
         with e.loop(self.S) as s:
             taps = self.weights + s * self.R
             place = self.source + (q + s * self.dilation)
@@ -127,13 +143,11 @@ class _Block:
                 if masked:
                     row = self.first_row + h
                     with e.when(row.compare(">=", 0)), e.when(row.compare("<", self.H)):
-                        self._add(
-                            totals, h, taps, [e.load_masked(mask, place, v * lanes) for v, mask in enumerate(masks)]
-                        )
+                        values = [e.load_masked(mask, place, v * lanes) for v, mask in enumerate(masks)]
+                        self._add(totals, h, taps, values)
                 else:
                     self._add(totals, h, taps, [e.load(place, v * lanes) for v in range(self.vectors)])
                 place = place + self.W
-        return [(j, v, total.get()) for j, row in enumerate(totals) for v, total in enumerate(row)]
 
     def _add(self, totals: list[list[Any]], h: int, taps: Any, values: list[Any]) -> None:
         """What the block's input row h gives to the sums of all output rows that it belongs to."""
@@ -158,7 +172,8 @@ class BandPlan(ConvPlan):
         vectors = 3 if spec.r <= 5 and not self.past_caches else 4
         rows = (REGISTERS or 16) * 3 // 4 // vectors
         rows = -(-spec.p // -(-spec.p // rows))  # as few bands, but of equal heights
-        kernel = bands_kernel(spec.r, spec.s, rows, vectors)
+        conflict = spec.w * spec.itemsize % SET_PERIOD_BYTES == 0 and rows + spec.r - 1 > WAYS
+        kernel = bands_kernel(spec.r, spec.s, rows, vectors, int(conflict))
         self.call = kernel if threads == resources.threads else partial(run_on, threads, kernel)
         nothing = _BandConv(self, np.zeros(spec.w_shape, spec.dtype))
         nothing.run(np.empty((0, *spec.x_shape[1:]), spec.dtype), np.empty((0, *spec.y_shape[1:]), spec.dtype))
@@ -186,7 +201,7 @@ class _BandConv(PreparedConv):
 
 
 @cache
-def bands_kernel(R: int, S: int, rows: int, vectors: int) -> Any:
+def bands_kernel(R: int, S: int, rows: int, vectors: int, by_rows: int) -> Any:
     """The compiled kernel of one filter size, for any image."""
 
     @njit(parallel=True, nogil=True, cache=True, fastmath=FLAGS)
@@ -205,7 +220,7 @@ def bands_kernel(R: int, S: int, rows: int, vectors: int) -> Any:
             for band in range(N * K * bands * thread // threads, N * K * bands * (thread + 1) // threads):
                 p = min(band % bands * rows, P - rows)
                 band_of_sums(
-                    x, w, y, band // bands, p, shift, top, left, dilation, past_caches, R, S, rows, vectors
+                    x, w, y, band // bands, p, shift, top, left, dilation, past_caches, R, S, rows, vectors, by_rows
                 )  # fmt: skip
 
     return kernel
