@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from convbench.algorithm import Array
+from convbench.algorithm import Array, MiB
 from convbench.boundary import OUTSIDE, IndexMap
 from convbench_algorithms.emitter import I64, Emitter, Int, Scalar, Vector, emitted
 from convbench_algorithms.emitter import Array as Operand
@@ -26,7 +26,9 @@ from convbench_algorithms.fft_squares import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.planar_fft import Passes, pitch, transform_tile
 from convbench_algorithms.tile_copies import Extents
 
-STREAM_BYTES: Final = 16 * 1024 * 1024
+STREAM_BYTES: Final = 16 * MiB
+"""An output beyond this is written past the caches: the third level is too small for it."""
+
 Turns = Array  # [2,L]: the real and imaginary parts of θⁿ
 
 
@@ -163,7 +165,7 @@ def _unfold_line_plain(
 
 
 @emitted(_unfold_line_plain)
-def _unfold_line(
+def unfold_line(
     e: Emitter,
     a: Operand,
     b: Operand,
@@ -178,10 +180,13 @@ def _unfold_line(
     count: Int,
     stream: Int,
 ) -> None:
+    """cosine·a + sine·b, of a line of planes a, b [L,pitch], as `count` outputs of y [N,K,P,Q] from (p,q) on.
+
+    `stream` writes past the caches what fills cache lines of y, which starts at a whole element.
+    """
     cos, sin = e.splat(cosine), e.splat(sine)
     left, right, target = a.at(line), b.at(line), y.at(n, k, p) + q
     address = Int(e.builder, e.builder.ptrtoint(target.ir, I64))
-    # whole cache lines of y, which starts at an element of one
     head = ((0 - address // e.itemsize) % e.lanes + e.lanes) % e.lanes
     head = head.minimum(count)
     whole = head + (count - head) // e.lanes * e.lanes
@@ -208,9 +213,9 @@ def _scatter(re: Array, im: Array, tile: Any, k: int, keep: Extents, stride: Ext
         cosine, sine = turns[0, line], turns[1, line]
         if v == 1:
             if lower:
-                _unfold_line(im, re, line, cosine, -sine, y, n, k, p + i, q, cols, stream)
+                unfold_line(im, re, line, cosine, -sine, y, n, k, p + i, q, cols, stream)
             else:
-                _unfold_line(re, im, line, cosine, sine, y, n, k, p + i, q, cols, stream)
+                unfold_line(re, im, line, cosine, sine, y, n, k, p + i, q, cols, stream)
         elif lower:
             for j in range(cols):
                 y[n, k, p + i, q + j] = cosine * im[line, j * v] - sine * re[line, j * v]
