@@ -16,6 +16,8 @@ from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
 from convbench.machine import Ceilings
 
 ENTRY_POINT_GROUP: Final = "convbench.algorithms"
+PLUGIN_PREFIX: Final = "convbench_plugin_"
+"""Of the name under which a plug-in file is imported."""
 
 
 def builtin() -> dict[str, ConvAlgorithm]:
@@ -66,7 +68,7 @@ def ceilings(threads: int) -> Ceilings:
 def _from_file(path: Path) -> list[ConvAlgorithm]:
     if not path.is_file():
         raise ConvbenchError(f"{path}: no such plug-in file")
-    name = f"convbench_plugin_{path.stem}"
+    name = f"{PLUGIN_PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConvbenchError(f"{path}: not a Python file")

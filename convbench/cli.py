@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,6 +89,56 @@ def run(
     if wishes.budget_s is not None:
         wishes = replace(wishes, budget_s=wishes.budget_s / len(loaded))
     return max(_measure(runs.start(suite, out, wishes), report=not no_report) for suite in loaded)
+
+
+@app.command()
+def gate(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="a suite's file or shipped name, or a spec id")],
+    against: Annotated[str, typer.Option(metavar="REV", help="the commit that the working tree is compared with")],
+    max_slowdown: Annotated[
+        str | None, typer.Option(metavar="5%", help="the slowdown that must be found; default: the suite's, or 5%")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="5m", help="wall time for the whole gate; default: 20 s to 60 s a contender")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="verdicts as JUnit XML")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Markdown, appended: $GITHUB_STEP_SUMMARY, a comment")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where all samples and verdicts are kept")] = Path("runs"),
+    algorithms: Algorithms = None,
+    threads: Threads = None,
+    plugin: Plugins = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="for operands and sampling order")] = None,
+) -> int:
+    """Did it become slower, less accurate, larger or broken? Live pairs of processes of both commits decide."""
+    from convbench import gating
+    from convbench.analysis.outcomes import exit_code
+    from convbench.report import gate as told
+    from convbench.report.progress import GateView
+
+    wishes = _wishes(algorithms, threads, None, plugin, budget, seed)
+    limit = None if max_slowdown is None else _share(max_slowdown)
+    with GateView(console) as view:
+        found = gating.gate(_suite(suite, wishes), against, out, wishes, view.progress, limit)
+    code = exit_code(found.outcomes)
+    changed = f" with {found.changed_files} uncommitted files" if found.changed_files else ""
+    console.print(
+        f"[bold]{found.suite_name}[/]  working tree{changed} against {against} ({found.base_commit[:12]}),"
+        f" {found.wall_s:.0f} s  → {found.folder}",
+        soft_wrap=True,
+    )
+    if found.excluded:
+        console.print(f"not from this repository, and left out: {', '.join(found.excluded)}", soft_wrap=True)
+    told.print_gate(console, found.outcomes, code)
+    told.print_annotations(console, found.outcomes)
+    if junit is not None:
+        told.write_junit(junit, found.suite_name, found.outcomes, found.wall_s)
+    text = told.summary(found.suite_name, against, found.outcomes, code, found.wall_s)
+    told.write_summary(Path(found.folder) / "summary.md", text)
+    if summary is not None:
+        told.write_summary(summary, text)
+    return code
 
 
 @app.command()
@@ -296,11 +346,21 @@ def _thread_count(word: str) -> int | str:
 
 
 def _seconds(text: str) -> float:
-    from pydantic_core import PydanticCustomError
-
     from convbench.suite.values import seconds
 
+    return _checked("--budget", seconds, text)
+
+
+def _share(text: str) -> float:
+    from convbench.suite.values import share
+
+    return _checked("--max-slowdown", share, text)
+
+
+def _checked(option: str, check: Callable[[object], float], text: str) -> float:
+    from pydantic_core import PydanticCustomError
+
     try:
-        return seconds(text)
+        return check(text)
     except PydanticCustomError as error:
-        raise ConvbenchError(f"--budget: {error.message()}") from error
+        raise ConvbenchError(f"{option}: {error.message()}") from error

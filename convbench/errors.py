@@ -48,6 +48,10 @@ class WorkspaceTooLargeError(ConvbenchError, MemoryError):
     """A plan would need more memory than its `Resources` allow."""
 
 
+class RevisionError(ConvbenchError):
+    """A commit that cannot be had: an unknown name, no repository, no room for a checkout."""
+
+
 class RunFolderError(ConvbenchError):
     """A results folder that is missing, torn beyond repair, or not one at all."""
 

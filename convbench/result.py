@@ -89,6 +89,41 @@ class Versus(Record):
     targets: tuple[Target, ...] = ()
 
 
+class GateException(Record):
+    """Other limits for a ground, an algorithm, or an algorithm on a ground."""
+
+    ground: str | None = None
+    algorithm: str | None = None
+    max_slowdown: float | None = None
+    max_plan_slowdown: float | None = None
+
+
+class GateLimits(Record):
+    """What a gate must find, as shares (0.05 is 5 %), and a factor for the error."""
+
+    max_slowdown: float = 0.05
+    max_plan_slowdown: float = 0.5
+    max_error_growth: float = 2.0
+    max_workspace_growth: float = 0.1
+    cell_budget: float | None = None
+    """Seconds for a contender in a cell, until it is called inconclusive."""
+    limits: tuple[GateException, ...] = ()
+
+    def budget_s(self, cell: Cell) -> float:
+        """What a contender in the cell may take; by default longer where several threads share a noisy machine."""
+        return self.cell_budget or (20.0 if cell.threads == 1 else 60.0)
+
+    def slowdown(self, cell: Cell, algorithm: str, quantity: str) -> float:
+        """The slowdown of `quantity` (execute, plan or prepare) that must be found; the last exception that fits."""
+        field = "max_slowdown" if quantity == "execute" else "max_plan_slowdown"
+        found: float = getattr(self, field)
+        for other in self.limits:
+            fits = other.ground in (None, cell.ground) and other.algorithm in (None, algorithm)
+            if fits and getattr(other, field) is not None:
+                found = getattr(other, field)
+        return found
+
+
 class Agreement(Record):
     """How close an output came to the float64 reference."""
 
@@ -124,6 +159,12 @@ class Block(Record):
     warmup_s: tuple[float, ...] = ()
     batch: int = 0
     samples_s: tuple[float, ...] = ()
+    retaken_s: tuple[float, ...] = ()
+    """Samples in which the process had to wait for its core, and which were taken again."""
+    switches: int | None = None
+    """How often it had to, in all samples; None in runs from before it was counted."""
+    faults: int | None = None
+    """Page faults in all samples."""
     agreement: Agreement | None = None
     workspace_bytes: int | None = None
     peak_rss_bytes: int | None = None

@@ -42,7 +42,7 @@ class Wishes:
 def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
     """A new run's folder, with nothing measured in it yet. Raises `SuiteError`, `ConvbenchError`."""
     known = catalog.load(wishes.plugins)
-    selected = _selected(suite, known, wishes)
+    names = selected(suite, known, wishes)
     cores = len(machine.usable_cores())
     cells = suite.cells(cores, list(wishes.threads) or None)
     if wishes.device is not None and wishes.device != suite.device:
@@ -69,11 +69,11 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
         versions=machine.versions(),
         git_commit=machine.git_commit(Path.cwd()),
         cells=cells,
-        algorithms=selected,
-        precision={name: known[name].precision for name in selected},
-        tags={name: tuple(sorted(known[name].tags)) for name in selected},
-        versus=suite.sides({name: one.tags for name, one in known.items()}, selected, cores),
-        crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(selected)),
+        algorithms=names,
+        precision={name: known[name].precision for name in names},
+        tags={name: tuple(sorted(known[name].tags)) for name in names},
+        versus=suite.sides({name: one.tags for name, one in known.items()}, names, cores),
+        crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(names)),
     )
     return RunFolder.create(out, info)
 
@@ -126,7 +126,8 @@ def measure(folder: RunFolder, observer: Observer) -> None:
         )
 
 
-def _selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -> tuple[str, ...]:
+def selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -> tuple[str, ...]:
+    """The contenders: the suite's and those of plug-ins, or those that were wished for. Raises `SuiteError`."""
     names = suite.select({name: algorithm.tags for name, algorithm in known.items()})
     if wishes.algorithms:
         for name in wishes.algorithms:
@@ -139,5 +140,5 @@ def _selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) 
 
 def _from_plugins(known: Mapping[str, ConvAlgorithm], plugins: Sequence[Path], names: Sequence[str]) -> list[str]:
     """Whoever brings a plug-in wants to see it beside the suite's own contenders."""
-    own = {f"convbench_plugin_{path.stem}" for path in plugins}
+    own = {f"{catalog.PLUGIN_PREFIX}{path.stem}" for path in plugins}
     return [name for name, algorithm in known.items() if type(algorithm).__module__ in own and name not in names]

@@ -3,6 +3,7 @@
 Schema history
     1   the first
     2   a cell has a ground, a run its two sides and their targets, a block what Numba compiled
+    3   a block has the samples that were taken again, what it had to wait for and its page faults
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import ValidationError
 from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 INFO: Final = "run.json"
 JOURNAL: Final = "samples.jsonl"
 
@@ -46,6 +47,15 @@ class RunFolder:
                 continue
             except OSError as error:
                 raise RunFolderError(f"{path}: cannot be created: {error.strerror}") from error
+        return RunFolder.begin(path, info)
+
+    @staticmethod
+    def begin(path: Path, info: RunInfo) -> RunFolder:
+        """A new run in `path`, which must not hold one. Raises `RunFolderError` where it cannot be written."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be created: {error.strerror}") from error
         folder = RunFolder(path, info, [])
         folder.update(info)
         return folder
@@ -140,9 +150,9 @@ def _read_journal(path: Path) -> Iterable[Block]:
 
 
 def _migrated(stored: Any, path: Path) -> Any:
-    """Today's form of a stored run. What version 2 added is absent from version 1, and has defaults that say so."""
+    """Today's form of a stored run. What later versions added is absent from earlier ones; its defaults say so."""
     version = stored.get("schema_version") if isinstance(stored, dict) else None
-    if version not in (1, SCHEMA_VERSION):
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise RunFolderError(
             f"{path / INFO}: schema version {version!r} is unknown; this convbench reads versions 1 to {SCHEMA_VERSION}"
         )

@@ -66,6 +66,9 @@ class Bench:
     batch: int = 1
     wanted: int = 0
     samples_s: list[float] = field(default_factory=list)
+    retaken_s: list[float] = field(default_factory=list)
+    switches: int = 0
+    faults: int = 0
     spent_s: float = 0.0
     compiled: int = 0
     compile_s: float = 0.0
@@ -121,13 +124,22 @@ class Bench:
             self._fail(failure)
 
     def sample(self, effort: Effort) -> None:
-        """Take one sample."""
-        try:
-            reply = self._ask("sample", batch=self.batch, rewarm=self.call_s < effort.rewarm_s)
-        except WorkerFailedError as failure:
-            self._fail(failure)
-            return
-        self.samples_s.append(reply["batch_s"] / self.batch)
+        """Take one sample; again where the process had to wait for its core meanwhile, as often as is worth it."""
+        sample_s = 0.0
+        for attempt in range(1 + effort.retakes(self.call_s)):
+            try:
+                reply = self._ask("sample", batch=self.batch, rewarm=self.call_s < effort.rewarm_s)
+            except WorkerFailedError as failure:
+                self._fail(failure)
+                return
+            if attempt:
+                self.retaken_s.append(sample_s)
+            sample_s = reply["batch_s"] / self.batch
+            self.switches += reply["switches"]
+            self.faults += reply["faults"]
+            if not reply["switches"]:
+                break
+        self.samples_s.append(sample_s)
 
     def judge_again(self, output: Path, case: Case) -> None:
         """Judge what the last timed call wrote: whoever only pretends to work when timed is found out here."""
@@ -174,6 +186,9 @@ class Bench:
             warmup_s=tuple(self.warmup_s),
             batch=self.batch if self.samples_s else 0,
             samples_s=tuple(self.samples_s),
+            retaken_s=tuple(self.retaken_s),
+            switches=self.switches,
+            faults=self.faults,
             agreement=self.judged,
             workspace_bytes=self.workspace_bytes,
             peak_rss_bytes=self.peak_rss_bytes,

@@ -19,7 +19,7 @@ from convbench.machine import usable_cores
 from convbench.measure.bench import Bench, Limits
 from convbench.measure.case import Cases
 from convbench.measure.effort import Budget, Effort, predicted_call_s
-from convbench.measure.workers import Launch, Nursery, Worker, WorkerFailedError
+from convbench.measure.workers import Launch, WorkerFailedError, Workers
 from convbench.result import Block, Cell, Status
 from convbench.spec import ConvSpec
 from convbench.store import RunFolder
@@ -255,41 +255,6 @@ class Coordinator:
             self.timed.add((block.algorithm, block.cell))
             known = self.calls.setdefault((block.algorithm, threads), [])
             known.append((ConvSpec.parse(spec_id), min(block.samples_s)))
-
-
-@final
-class Workers:
-    """The processes of one pass: a nursery for each thread count, a worker for each contender in it."""
-
-    def __init__(self, launch: Launch, cores: Sequence[int], pass_index: int) -> None:
-        self.launch = launch
-        first = pass_index % len(cores)
-        self.cores = (*cores[first:], *cores[:first])
-        self.nurseries: dict[int, Nursery] = {}
-        self.workers: dict[tuple[str, int], Worker] = {}
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for nursery in self.nurseries.values():
-            nursery.close()
-
-    def get(self, algorithm: str, threads: int) -> Worker:
-        """The contender's worker, started if there is none."""
-        if threads not in self.nurseries:
-            self.nurseries[threads] = Nursery(self.launch, threads, self.cores[:threads])
-        if (algorithm, threads) not in self.workers:
-            self.workers[algorithm, threads] = self.nurseries[threads].fork(algorithm)
-        return self.workers[algorithm, threads]
-
-    def drop(self, algorithm: str, threads: int) -> None:
-        """Forget a worker that has died; the next cell gets a fresh one."""
-        self.workers.pop((algorithm, threads), None)
-
-    def core(self, cell: Cell) -> int | None:
-        """The core that all contenders of a single-threaded cell share in this pass."""
-        return self.cores[0] if cell.threads == 1 else None
 
 
 def _skipped(cell: Cell, name: str, pass_index: int, reason: str) -> Block:

@@ -23,12 +23,18 @@ class Effort:
     max_samples: int = 12
     warm_up_s: float = 0.06
     """Warm-up is detected; this bounds it. A call longer than this is its own warm-up."""
+    longest_retaken_s: float = 10e-3
+    """A sample that takes longer stands, however disturbed."""
     rewarm_s: float = 5e-3
     """Calls shorter than this are preceded by an untimed one, since other contenders emptied the caches."""
 
     def batch(self, call_s: float) -> int:
         """Calls in a sample."""
         return max(1, round(self.sample_s / max(call_s, 1e-9)))
+
+    def retakes(self, call_s: float) -> int:
+        """How often a disturbed sample is taken again: a long one is likely to be disturbed each time."""
+        return 4 if call_s * self.batch(call_s) < self.longest_retaken_s else 0
 
     def samples(self, call_s: float, share_s: float) -> int:
         """Samples in a block that may take `share_s`."""

@@ -11,7 +11,9 @@ import ctypes
 import gc
 import importlib
 import json
+import mmap
 import os
+import random
 import signal
 import socket
 import sys
@@ -35,9 +37,13 @@ def main() -> None:
     options = parser.parse_args()
 
     _die_with_parent()
-    module, _, function = options.loader.partition(":")
-    algorithms = getattr(importlib.import_module(module), function)(options.plugin)
     control = socket.socket(fileno=options.control)
+    module, _, function = options.loader.partition(":")
+    try:
+        algorithms = getattr(importlib.import_module(module), function)(options.plugin)
+    except Exception as error:
+        control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"[:2000]}).encode())
+        return
     gc.freeze()  # the libraries' own objects: no collection in a worker need look at them again
     control.send(json.dumps({"ready": sorted(algorithms)}).encode())
     _serve_forks(control, algorithms)
@@ -69,9 +75,21 @@ def _fork(control: socket.socket, descriptor: int, algorithm: ConvAlgorithm) -> 
     try:
         _die_with_parent()
         control.close()
+        moved = _move_memory()
         serve(socket.socket(fileno=descriptor), algorithm)
+        del moved
     finally:
         os._exit(0)
+
+
+def _move_memory() -> tuple[mmap.mmap, bytearray]:
+    """Take random amounts of heap and of mapped memory, so that what follows lies elsewhere in each fork.
+
+    Forks inherit the layout that their parent's address randomisation has drawn; a kernel that is lucky in
+    one of them would be lucky in all (Curtsinger & Berger, Stabilizer, ASPLOS 2013).
+    """
+    drawn = random.SystemRandom()
+    return mmap.mmap(-1, drawn.randrange(1, 1 << 12) * mmap.PAGESIZE), bytearray(drawn.randrange(1, 1 << 16))
 
 
 def _die_with_parent() -> None:

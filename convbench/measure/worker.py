@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from time import perf_counter_ns
 from typing import Any, Final, TypeVar, final
 
@@ -143,10 +144,20 @@ class Contender:
         return {"calls_s": calls}
 
     def sample(self, batch: int, rewarm: bool) -> Reply:
-        """Time one batch, after one untimed call that brings the operands back into the caches."""
+        """Time one batch, after one untimed call that brings the operands back into the caches.
+
+        `switches` counts how often this process was made to wait for its core meanwhile, `faults` its page faults.
+        """
         if rewarm:
             self._batch_s(1)
-        return {"batch_s": self._batch_s(batch)}
+        before = getrusage(RUSAGE_SELF)
+        batch_s = self._batch_s(batch)
+        after = getrusage(RUSAGE_SELF)
+        return {
+            "batch_s": batch_s,
+            "switches": after.ru_nivcsw - before.ru_nivcsw,
+            "faults": after.ru_minflt - before.ru_minflt,
+        }
 
     def last(self, output_path: str) -> Reply:
         """Leave what the last timed call wrote for the coordinator to judge."""

@@ -11,13 +11,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, final
 
-from convbench.errors import ConvbenchError
+from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
 from convbench.machine import THREAD_VARIABLES
-from convbench.result import Status
+from convbench.result import Cell, Status
 
 POLL_S: Final = 0.05
 START_LIMIT_S: Final = 120.0
@@ -43,18 +44,28 @@ class Launch:
 
     loader: str
     plugins: tuple[Path, ...] = ()
+    import_first: tuple[Path, ...] = ()
+    """Folders that modules are imported from before any other place."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables beside those of this process."""
 
 
 @final
 class Nursery:
-    """One fresh process at a number of threads, on given cores; workers are forked from it."""
+    """One fresh process at a number of threads, on given cores; workers are forked from it.
+
+    It starts in the background; whoever asks it for something first waits until it is ready.
+    """
 
     def __init__(self, launch: Launch, threads: int, cores: Sequence[int]) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "convbench.measure.nursery"]
+        command = [sys.executable, "-P", "-m", "convbench.measure.nursery"]
         command += [f"--control={theirs.fileno()}", f"--loader={launch.loader}"]
         command += [f"--plugin={path}" for path in launch.plugins]
         environment = {**os.environ, **WAITING, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+        places = (*launch.import_first, *(place or Path.cwd() for place in sys.path))
+        environment |= {"PYTHONPATH": os.pathsep.join(map(str, places))}
+        environment |= dict(launch.environment)
         self.process = subprocess.Popen(  # noqa: S603
             command,
             env=environment,
@@ -67,10 +78,19 @@ class Nursery:
         theirs.close()
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self.process.pid, cores)
-        self._receive(START_LIMIT_S)
+
+    @cached_property
+    def algorithms(self) -> frozenset[str]:
+        """The names that it can fork for. Raises `ConvbenchError` with the reason where it did not start."""
+        started = self._receive(START_LIMIT_S)
+        if "failed" in started:
+            raise ConvbenchError(f"the algorithms cannot be loaded: {started['failed']}")
+        return frozenset(started["ready"])
 
     def fork(self, algorithm: str) -> Worker:
-        """A new worker for one contender."""
+        """A new worker for one contender. Raises `UnknownAlgorithmError` for a name that is none here."""
+        if algorithm not in self.algorithms:
+            raise UnknownAlgorithmError(f"unknown algorithm '{algorithm}'; valid: {choices(self.algorithms)}")
         ours, theirs = socket.socketpair()
         socket.send_fds(self.control, [json.dumps({"do": "fork", "algorithm": algorithm}).encode()], [theirs.fileno()])
         theirs.close()
@@ -137,6 +157,11 @@ class Worker:
         result: dict[str, Any] = reply["ok"]
         return result
 
+    def pin(self, core: int) -> None:
+        """Keep the process to one core; threads that it has started already stay where they are."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self.pid, [core])
+
     def kill(self) -> None:
         """End the process, whatever it is doing, and reap it."""
         try:
@@ -171,3 +196,42 @@ class Worker:
         except (OSError, IndexError):
             return 0
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@final
+class Workers:
+    """The processes of one pass: a nursery for each thread count, a worker for each contender in it."""
+
+    def __init__(self, launch: Launch, cores: Sequence[int], pass_index: int) -> None:
+        self.launch = launch
+        first = pass_index % len(cores)
+        self.cores = (*cores[first:], *cores[:first])
+        self.nurseries: dict[int, Nursery] = {}
+        self.workers: dict[tuple[str, int], Worker] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for nursery in self.nurseries.values():
+            nursery.close()
+
+    def get(self, algorithm: str, threads: int) -> Worker:
+        """The contender's worker, started if there is none."""
+        if (algorithm, threads) not in self.workers:
+            self.workers[algorithm, threads] = self.start(threads).fork(algorithm)
+        return self.workers[algorithm, threads]
+
+    def start(self, threads: int) -> Nursery:
+        """The nursery for that many threads, which begins to start if there is none."""
+        if threads not in self.nurseries:
+            self.nurseries[threads] = Nursery(self.launch, threads, self.cores[:threads])
+        return self.nurseries[threads]
+
+    def drop(self, algorithm: str, threads: int) -> None:
+        """Forget a worker that has died; the next cell gets a fresh one."""
+        self.workers.pop((algorithm, threads), None)
+
+    def core(self, cell: Cell) -> int | None:
+        """The core that all contenders of a single-threaded cell share in this pass."""
+        return self.cores[0] if cell.threads == 1 else None

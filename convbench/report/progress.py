@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from convbench.measure.coordinator import Progress as RunProgress
+from convbench.measure.trial import GateProgress
 from convbench.result import Block, Status
 
 LINE_EVERY_S: Final = 10.0
@@ -68,6 +69,49 @@ class ProgressView:
         if (block.algorithm, block.status) not in self.told:
             self.told.add((block.algorithm, block.status))
             self.console.print(f"{block.algorithm} {block.status}: {block.reason}  ({block.cell})", markup=False)
+
+
+@final
+class GateView:
+    """Shows the round, and how many contenders are still undecided."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.last_line = -math.inf
+        self.bar = Progress(
+            TextColumn("[bold]round {task.fields[number]}[/]"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]}  [dim]{task.fields[cell]}[/]"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=None, number=1, count="starting workers …", cell="")
+
+    def __enter__(self) -> GateView:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def progress(self, progress: GateProgress) -> None:
+        """Called after every pair."""
+        suspects = f", {progress.suspects} suspected" if progress.suspects else ""
+        count = f"{progress.open} of {progress.items} undecided{suspects}"
+        self.bar.update(
+            self.task,
+            completed=progress.items - progress.open,
+            total=progress.items,
+            number=progress.round + 1,
+            count=count,
+            cell=f"{progress.item.algorithm} {progress.item.cell.key}",
+        )
+        if not self.console.is_terminal and monotonic() - self.last_line >= LINE_EVERY_S:
+            self.last_line = monotonic()
+            self.console.print(f"round {progress.round + 1}: {count}, {progress.elapsed_s:.0f} s", highlight=False)
 
 
 def time_left(progress: RunProgress) -> str:

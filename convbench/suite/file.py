@@ -16,8 +16,10 @@ from convbench.spec import ConvSpec
 from convbench.suite.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
 from convbench.suite.values import (
     DEFINITIONS,
+    DURATION,
     NAMED,
     POSITIVE,
+    SHARE,
     THREAD,
     VALUES,
     expected,
@@ -87,6 +89,20 @@ Sides = Annotated[
     dict[str, Any],
     Keys({"ours": Selectors, "theirs": Selectors, "targets": Annotated[tuple[Target, ...], OneOrMany()]}),
 ]
+_LIMITS: Final = {"max_slowdown": SHARE, "max_plan_slowdown": SHARE}
+GateFor = Annotated[dict[str, Any], Keys({"ground": Text, "algorithm": Text, **_LIMITS})]
+Gate = Annotated[
+    dict[str, Any],
+    Keys(
+        {
+            **_LIMITS,
+            "max_error_growth": POSITIVE,
+            "max_workspace_growth": SHARE,
+            "cell_budget": DURATION,
+            "limits": Annotated[tuple[GateFor, ...], OneOrMany()],
+        }
+    ),
+]
 Crossover = Annotated[dict[str, Any], Keys(dict.fromkeys(("axis", "from", "to"), Text), ("axis", "from", "to"))]
 Seconds = Annotated[float, PlainValidator(seconds), Schema({NAMED: "duration"})]
 SizeBytes = Annotated[int, PlainValidator(size_bytes), Schema({NAMED: "size"})]
@@ -127,6 +143,11 @@ class SuiteFile(BaseModel):
     """A closing table of `ours` against `theirs`, best against best in every cell, by `ground`; with targets for it.
 
     `ours` is whoever has no tag peer, and `theirs` whoever has it, unless given.
+    """
+    gate: Gate = {}
+    """What `convbench gate` must find: the slowdown of execute (5%) and of plan and prepare (50%), the growth of the
+    error (2, a factor) and of the workspace (10%), and the time for a contender in a cell (20s, or 60s with several
+    threads); `limits` say otherwise for a ground or an algorithm.
     """
     device: Annotated[Device, BeforeValidator(partial(word, kind="device", valid=("cpu", "cuda")))] = "cpu"
     """What the contenders run on."""

@@ -18,7 +18,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from convbench.algorithm import Device
 from convbench.errors import SuiteError
-from convbench.result import Cell, Crossing, Target, Versus
+from convbench.result import Cell, Crossing, GateLimits, Target, Versus
 from convbench.spec import ConvSpec
 from convbench.suite.expand import Point, expand
 from convbench.suite.file import SuiteFile, Thread, suite_schema
@@ -52,6 +52,15 @@ class Suite(SuiteFile):
     def crossings(self) -> tuple[Crossing, ...]:
         """The crossovers to look for."""
         return tuple(Crossing(axis=c["axis"], start=c["from"], to=c["to"]) for c in self.crossovers)
+
+    def gate_limits(self, algorithms: Mapping[str, object]) -> GateLimits:
+        """What a gate must find. Raises `SuiteError` for limits of an algorithm or a ground that there is none of."""
+        grounds = {point.ground: None for point in self._points if point.ground}
+        for index, other in enumerate(self.gate.get("limits", ())):
+            for kind, valid in (("algorithm", algorithms), ("ground", grounds)):
+                if kind in other:
+                    self._require(kind, other[kind], valid, ("gate", "limits", index, kind))
+        return GateLimits(**self.gate)
 
     def where(self, *place: str | int) -> str:
         """`file:line` of an entry: `suite.where("algorithms", 2)`."""

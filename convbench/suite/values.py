@@ -85,6 +85,14 @@ def size_bytes(value: object) -> int:
     return int(_measure(value, _BYTES, 2**50, "a size such as 512MiB or 4GiB, at most 1024TiB"))
 
 
+def share(value: object) -> float:
+    """A part of something: `5%` is 0.05."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not 0 < float(match["number"]) <= 1000:
+        raise expected("a percentage such as 5% or 2.5%, above 0% and at most 1000%", value)
+    return float(match["number"]) / 100
+
+
 def _measure(value: object, units: Mapping[str, int], most: int, what: str) -> float:
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is not None and match["unit"] in units:
@@ -99,6 +107,7 @@ def _measure(value: object, units: Mapping[str, int], most: int, what: str) -> f
 
 
 _QUANTITY: Final = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,9})?) ?(?P<unit>[A-Za-z]+)", re.ASCII)
+_PERCENT: Final = re.compile(r"(?P<number>\d{1,4}(?:\.\d{1,6})?) ?%", re.ASCII)
 _SECONDS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _BYTES: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -174,6 +183,7 @@ DEFINITIONS: Final[dict[str, Json]] = {
     "threads": {"anyOf": [{**_WHOLE, "maximum": MAX_THREADS}, {"const": "all"}]},
     "duration": _quantity_schema("number", _SECONDS),
     "size": _quantity_schema("integer", _BYTES),
+    "share": {"type": "string", "pattern": "^[0-9]{1,4}([.][0-9]{1,6})? ?%$"},
 }
 NAMED: Final = "$named"  # stands for "$ref" until the schema is whole, since pydantic looks references up
 
@@ -186,6 +196,8 @@ def _type(check: Callable[[Any], object], name: str) -> Any:
 _EXTENT: Final = _type(whole, "extent")
 POSITIVE: Final = _type(positive, "positive")
 THREAD: Final = _type(_thread, "threads")
+SHARE: Final = _type(share, "share")
+DURATION: Final = _type(seconds, "duration")
 
 VALUES: Final[dict[str, Any]] = {
     **dict.fromkeys(("n", "c", "h", "w", "k", "r", "s"), _EXTENT),

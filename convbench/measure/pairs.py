@@ -1,0 +1,181 @@
+"""Two builds of the same contenders, measured against each other by pairs of live processes that take turns.
+
+Processes differ more than samples, cores differ, and the machine drifts. So a pair is one fresh process of each
+build, both on the same core (all cores, in cells of several threads), sampled in turn in random order; the next
+pair is made of other processes on another core. What a pair says is one number, the median over its turns of
+the logarithm of candidate / base (`analysis.statistics.paired_log_ratios`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, NamedTuple, final
+
+import numpy as np
+
+from convbench.algorithm import Array
+from convbench.errors import ConvbenchError
+from convbench.machine import usable_cores
+from convbench.measure.bench import Bench, Limits
+from convbench.measure.case import Cases
+from convbench.measure.effort import Effort
+from convbench.measure.workers import Launch, Workers
+from convbench.result import Block, Cell, Status
+from convbench.store import RunFolder
+
+PAIR: Final = Effort(sample_s=2e-3, block_s=0.06, min_samples=7, max_samples=25, warm_up_s=0.03)
+"""A pair is cheap: the next one says more than another sample of this one."""
+
+
+PAIRS_A_START: Final = 6
+"""Pairs made by processes that were forked from the same two: with few items, starting would take most of the time."""
+
+
+class Item(NamedTuple):
+    """One contender in one cell."""
+
+    cell: Cell
+    algorithm: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Unique within a suite."""
+        return self.cell.key, self.algorithm
+
+
+@dataclass(frozen=True)
+class Build:
+    """One side of a comparison: how its processes are started, and where its blocks are kept."""
+
+    name: str
+    launch: Launch
+    folder: RunFolder
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """How pairs are made."""
+
+    effort: Effort = PAIR
+    timeout_s: float = 30.0
+    memory_limit_bytes: int = 4 * 2**30
+    image: Array | None = None
+
+
+class UnloadableError(ConvbenchError):
+    """A build whose algorithms cannot even be imported."""
+
+
+Both = tuple[tuple[Build, Workers], tuple[Build, Workers]]
+
+
+@final
+@dataclass
+class Pairs:
+    """Makes rounds of pairs; `spent_s` is each item's wall time, its share of starting included, compiling not."""
+
+    base: Build
+    candidate: Build
+    options: PairOptions
+    cases: Cases
+    spent_s: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    made: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rounds: int = 0
+
+    def round(
+        self, items: Sequence[Item], wanted: Callable[[Item], bool], told: Callable[[Item, Block, Block], None]
+    ) -> None:
+        """A pair for each item, or several where few items share the start, as long as they are `wanted`.
+
+        `told` hears of each pair when it is on disk.
+
+        Raises `UnloadableError` where a build's algorithms cannot be imported.
+        """
+        order = random.Random(f"{self.candidate.folder.info.seed}/pairs/{self.rounds}")  # noqa: S311
+        start_s = monotonic()
+        with (
+            Workers(self.base.launch, usable_cores(), self.rounds) as base,
+            Workers(self.candidate.launch, usable_cores(), self.rounds) as candidate,
+        ):
+            sides = ((self.base, base), (self.candidate, candidate))
+            self._start(sides, items)
+            share_s = (monotonic() - start_s) / len(items)
+            for item in items:
+                self.spent_s[item.key] += share_s
+            for _ in range(max(1, PAIRS_A_START // len(items))):
+                for item in order.sample(items, k=len(items)):
+                    if not wanted(item):
+                        continue
+                    start_s = monotonic()
+                    before, after = self._pair(item, sides, order)
+                    compile_s = (before.compile_s or 0.0) + (after.compile_s or 0.0)
+                    self.spent_s[item.key] += monotonic() - start_s - compile_s
+                    self.made[item.key] += 1
+                    told(item, before, after)
+        self.rounds += 1
+
+    def _start(self, sides: Both, items: Sequence[Item]) -> None:
+        """Start both sides' processes at once, and wait for them."""
+        counts = dict.fromkeys(item.cell.threads for item in items)
+        starting = [(build, workers.start(threads)) for threads in counts for build, workers in sides]
+        for build, nursery in starting:
+            try:
+                nursery.algorithms  # noqa: B018  (waits until it has started)
+            except ConvbenchError as error:
+                raise UnloadableError(f"{build.name}: {error}") from error
+
+    def _pair(self, item: Item, sides: Both, order: random.Random) -> tuple[Block, Block]:
+        index = self.made[item.key]
+        case = self.cases.get(item.cell.spec)
+        limits = Limits(lambda: self.options.timeout_s, self.options.memory_limit_bytes)
+        core = usable_cores()[index % len(usable_cores())] if item.cell.threads == 1 else None
+        benches: dict[str, Bench] = {}
+        for build, workers in order.sample(sides, k=2):
+            nursery = workers.start(item.cell.threads)
+            if item.algorithm in nursery.algorithms:
+                worker = nursery.fork(item.algorithm)
+                if core is not None:
+                    worker.pin(core)
+                bench = Bench(item.cell, item.algorithm, index, worker, limits, core)
+                bench.open(case, self.cases.output)
+                bench.judge(self.cases.output, case)
+                benches[build.name] = bench
+        if len(benches) == 2 and all(bench.status is Status.PASSED for bench in benches.values()):
+            self._take_turns(list(benches.values()), order)
+        for bench in benches.values():
+            bench.judge_again(self.cases.output, case)
+            bench.close()
+            bench.worker.kill()
+        blocks = [benches[build.name].block() if build.name in benches else _absent(item, index) for build, _ in sides]
+        for (build, _), block in zip(sides, blocks, strict=True):
+            build.folder.append([block])
+        return blocks[0], blocks[1]
+
+    def _take_turns(self, benches: Sequence[Bench], order: random.Random) -> None:
+        """Sample both as often and in batches of the same size, in turns whose order is drawn anew each time."""
+        effort = self.options.effort
+        for bench in benches:
+            bench.warm_up(effort, effort.block_s)
+        if any(bench.status is not Status.PASSED for bench in benches):
+            return
+        call_s = float(np.median([bench.call_s for bench in benches]))
+        batch, wanted = effort.batch(call_s), effort.samples(call_s, effort.block_s)
+        for bench in benches:
+            bench.batch, bench.wanted = batch, max(wanted, effort.min_samples)
+        while all(bench.wants_more for bench in benches):
+            for bench in order.sample(benches, k=2):
+                bench.sample(effort)
+
+
+def _absent(item: Item, index: int) -> Block:
+    return Block(
+        cell=item.cell.key,
+        algorithm=item.algorithm,
+        pass_index=index,
+        status=Status.UNSUPPORTED,
+        reason="there is no such algorithm",
+    )
