@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,7 +18,6 @@ from convbench.errors import ConvbenchError, ExitCode
 if TYPE_CHECKING:
     from convbench.runs import Wishes
     from convbench.store import RunFolder
-    from convbench.suite import Suite
 
 app = typer.Typer(
     name="convbench",
@@ -85,7 +84,7 @@ def run(
         return _measure(runs.reopen(resume), report=not no_report)
     if not suites:
         raise ConvbenchError("name a suite, for example: convbench run fft_vs_direct")
-    loaded = [_suite(text, wishes) for text in suites]
+    loaded = [runs.suite_of(text, wishes) for text in suites]
     if wishes.budget_s is not None:
         wishes = replace(wishes, budget_s=wishes.budget_s / len(loaded))
     return max(_measure(runs.start(suite, out, wishes), report=not no_report) for suite in loaded)
@@ -94,13 +93,18 @@ def run(
 @app.command()
 def gate(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="a suite's file or shipped name, or a spec id")],
-    against: Annotated[str, typer.Option(metavar="REV", help="the commit that the working tree is compared with")],
+    against: Annotated[
+        str, typer.Option(metavar="REV|RUN", help="a commit, live; or a stored run's folder, by yardsticks")
+    ],
     max_slowdown: Annotated[
         str | None, typer.Option(metavar="5%", help="the slowdown that must be found; default: the suite's, or 5%")
     ] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="5m", help="wall time for the whole gate; default: 20 s to 60 s a contender")
     ] = None,
+    allow_no_base: Annotated[
+        bool, typer.Option("--allow-no-base", help="pass where the commit does not exist: a project's first time")
+    ] = False,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="verdicts as JUnit XML")] = None,
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Markdown, appended: $GITHUB_STEP_SUMMARY, a comment")
@@ -112,15 +116,30 @@ def gate(
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="for operands and sampling order")] = None,
 ) -> int:
     """Did it become slower, less accurate, larger or broken? Live pairs of processes of both commits decide."""
-    from convbench import gating
+    from convbench import gating, runs
     from convbench.analysis.outcomes import exit_code
+    from convbench.errors import OtherMachineError, UnknownRevisionError
     from convbench.report import gate as told
-    from convbench.report.progress import GateView
+    from convbench.report.progress import GateView, ProgressView
 
     wishes = _wishes(algorithms, threads, None, plugin, budget, seed)
     limit = None if max_slowdown is None else _share(max_slowdown)
-    with GateView(console) as view:
-        found = gating.gate(_suite(suite, wishes), against, out, wishes, view.progress, limit)
+    loaded = runs.suite_of(suite, wishes)
+    try:
+        if gating.is_run(against):
+            with ProgressView(console) as run_view:
+                found = gating.gate_stored(loaded, Path(against), out, wishes, run_view, limit)
+        else:
+            with GateView(console) as view:
+                found = gating.gate(loaded, against, out, wishes, view.progress, limit)
+    except UnknownRevisionError as error:
+        if not allow_no_base:
+            raise
+        console.print(f"no base yet, so nothing is compared, and this passes: {error}", markup=False, soft_wrap=True)
+        return ExitCode.FINE
+    except OtherMachineError as error:
+        complaints.print(f"convbench: {error}", markup=False)
+        return ExitCode.INCONCLUSIVE
     code = exit_code(found.outcomes)
     changed = f" with {found.changed_files} uncommitted files" if found.changed_files else ""
     console.print(
@@ -139,6 +158,35 @@ def gate(
     if summary is not None:
         told.write_summary(summary, text)
     return code
+
+
+@app.command()
+def selftest(
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="gates over all workloads and shares")] = 1000,
+    budget: Annotated[str, typer.Option(metavar="10m", help="wall time for all of it")] = "10m",
+    slowdowns: Annotated[
+        str, typer.Option(metavar="0,5,10", help="of these percent, and 0 for none, each in every gate")
+    ] = "0,2,3,5,10,20",
+    disturb: Annotated[
+        bool, typer.Option("--disturb", help="under a load that comes and goes, as other users of a machine make it")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where all samples and verdicts are kept")] = Path("runs"),
+    show: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="only the table of earlier selftests, taken together")
+    ] = None,
+) -> int:
+    """How often the gate is wrong on this machine, and which slowdowns it finds, next to other tools' rules."""
+    from convbench import selftest as testing
+    from convbench.report.progress import GateView
+    from convbench.report.selftest import print_rates
+
+    if show:
+        print_rates(console, [one for folder in show for one in testing.read(folder)])
+        return ExitCode.FINE
+    with GateView(console) as view:
+        decisions = testing.selftest(out, trials, _seconds(budget), _shares(slowdowns), disturb, view.trial)
+    print_rates(console, decisions)
+    return ExitCode.FINE
 
 
 @app.command()
@@ -198,7 +246,7 @@ def verify(
     wishes = _wishes(algorithms, threads, device, plugin, verify_only=True)
     scratch = Path(tempfile.mkdtemp(prefix="convbench-verify-"))
     try:
-        folder = runs.start(_suite(suite, wishes), scratch, wishes)
+        folder = runs.start(runs.suite_of(suite, wishes), scratch, wishes)
         with ProgressView(console) as view:
             runs.measure(folder, view)
         print_agreement(console, rows(folder.info, folder.blocks))
@@ -211,14 +259,15 @@ def verify(
 def describe(what: Annotated[str, typer.Argument(metavar="SUITE|SPEC", help="a suite or a spec id")]) -> int:
     """Shapes, parameters, FLOPs and memory of a problem or of a suite's cells; no timing."""
     from convbench import describe as describing
+    from convbench import runs
     from convbench.machine import usable_cores
     from convbench.report.listings import print_cells, print_table
     from convbench.spec import ConvSpec
 
-    if _is_spec(what):
+    if runs.is_spec(what):
         print_table(console, ("what", "how much"), describing.describe_spec(ConvSpec.parse(what)))
     else:
-        suite = _suite(what, None)
+        suite = runs.suite_of(what)
         print_cells(console, describing.describe_cells(suite.cells(len(usable_cores()))))
     return ExitCode.FINE
 
@@ -242,10 +291,10 @@ def list_algorithms(
 @app.command()
 def doctor() -> int:
     """What makes this machine noisy, what that does to results and how to change it; what it can do at most."""
-    from convbench import catalog, machine
+    from convbench import catalog, findings, machine
     from convbench.report.listings import print_ceilings, print_findings
 
-    print_findings(console, machine.describe(), machine.versions(), machine.findings())
+    print_findings(console, machine.describe(), machine.versions(), findings.findings())
     console.print()
     print_ceilings(console, [catalog.ceilings(threads) for threads in dict.fromkeys((1, len(machine.usable_cores())))])
     return ExitCode.FINE
@@ -324,21 +373,6 @@ def _wishes(
     )
 
 
-def _suite(text: str, wishes: Wishes | None) -> Suite:
-    from convbench.spec import ConvSpec
-    from convbench.suite import find_suite, load_suite, suite_from_spec
-
-    if _is_spec(text):
-        threads: Any = wishes.threads if wishes is not None and wishes.threads else (1,)
-        return suite_from_spec(ConvSpec.parse(text), threads)
-    return load_suite(find_suite(text))
-
-
-def _is_spec(text: str) -> bool:
-    """Whether a word on the command line means a spec: it starts like one, and is no file."""
-    return text[:1] in ("n", "c", "h") and text[1:2].isdigit() and not Path(text).exists()
-
-
 def _thread_count(word: str) -> int | str:
     if word == "all" or (word.isdigit() and 1 <= int(word) <= 1024):
         return word if word == "all" else int(word)
@@ -355,6 +389,17 @@ def _share(text: str) -> float:
     from convbench.suite.values import share
 
     return _checked("--max-slowdown", share, text)
+
+
+def _shares(text: str) -> list[float]:
+    from convbench.selftest import SHARES
+
+    valid = {f"{100 * share:g}": share for share in SHARES}
+    words = [word.strip().removesuffix("%") for word in text.split(",") if word.strip()]
+    unknown = [word for word in words if word not in valid]
+    if unknown or not words:
+        raise ConvbenchError(f"--slowdowns: '{', '.join(unknown)}' is not among those prepared: {', '.join(valid)}")
+    return [valid[word] for word in dict.fromkeys(words)]
 
 
 def _checked(option: str, check: Callable[[object], float], text: str) -> float:

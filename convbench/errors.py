@@ -52,6 +52,14 @@ class RevisionError(ConvbenchError):
     """A commit that cannot be had: an unknown name, no repository, no room for a checkout."""
 
 
+class UnknownRevisionError(RevisionError):
+    """A name that means no commit here."""
+
+
+class OtherMachineError(ConvbenchError):
+    """Timings of two machines, which say nothing about a commit."""
+
+
 class RunFolderError(ConvbenchError):
     """A results folder that is missing, torn beyond repair, or not one at all."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -11,18 +12,21 @@ from typing import Final
 
 import psutil
 
-from convbench import catalog, machine, worktree
+from convbench import catalog, machine, runs, worktree
 from convbench.algorithm import ConvAlgorithm
-from convbench.analysis.outcomes import Outcome
-from convbench.errors import ConvbenchError
+from convbench.analysis import stored_baseline
+from convbench.analysis.contenders import contenders
+from convbench.analysis.outcomes import Outcome, Result
+from convbench.errors import ConvbenchError, OtherMachineError
 from convbench.measure.case import Cases
+from convbench.measure.coordinator import Observer
 from convbench.measure.pairs import Build, Item, PairOptions, Pairs
 from convbench.measure.trial import Told, Trial
 from convbench.measure.workers import Launch
 from convbench.operands import load_image
 from convbench.result import GateLimits, Record, RunInfo
 from convbench.runs import LOADER, Wishes, selected
-from convbench.store import SCHEMA_VERSION, RunFolder
+from convbench.store import INFO, SCHEMA_VERSION, RunFolder
 from convbench.suite import Suite
 
 BASE: Final = "base"
@@ -103,6 +107,67 @@ def gate(
     return report
 
 
+def is_run(against: str) -> bool:
+    """Whether `--against` names a stored run rather than a commit."""
+    return (Path(against) / INFO).is_file()
+
+
+def gate_stored(
+    suite: Suite, against: Path, out: Path, wishes: Wishes, observer: Observer, max_slowdown: float | None = None
+) -> GateReport:
+    """Measure the suite, and compare with a run that was stored on this machine; what is suspected is measured again.
+
+    Raises `OtherMachineError` where the machines' fingerprints differ, `RunFolderError`, `SuiteError`.
+    """
+    start_s = monotonic()
+    stored = RunFolder.open(against)
+    theirs, ours = stored.info.machine.get("fingerprint"), machine.fingerprint()
+    if theirs != ours:
+        raise OtherMachineError(f"--against {against}: was measured on another machine ({theirs}, this is {ours})")
+    limits = suite.gate_limits(catalog.load(wishes.plugins))
+    if max_slowdown is not None:
+        limits = limits.model_copy(update={"max_slowdown": max_slowdown})
+    folder = runs.start(suite, out, wishes)
+    runs.measure(folder, observer)
+    outcomes = _against_stored(stored, folder, limits)
+    suspects = tuple(dict.fromkeys(one.algorithm for one in outcomes if one.result is Result.SLOWER))
+    if suspects:
+        again = runs.start(suite, out, replace(wishes, algorithms=suspects))
+        runs.measure(again, observer)
+        confirmed = {
+            (one.cell, one.algorithm) for one in _against_stored(stored, again, limits) if one.result is Result.SLOWER
+        }
+        outcomes = [
+            one
+            if one.result is not Result.SLOWER or (one.cell, one.algorithm) in confirmed
+            else one.model_copy(update={"result": Result.SAME, "detail": "slower, but not when measured again"})
+            for one in outcomes
+        ]
+    report = GateReport(
+        suite_name=suite.name,
+        against=str(against),
+        base_commit=stored.info.git_commit,
+        candidate_commit=folder.info.git_commit,
+        changed_files=0,
+        limits=limits,
+        outcomes=tuple(outcomes),
+        wall_s=monotonic() - start_s,
+        folder=str(folder.path),
+    )
+    (folder.path / "gate.json").write_text(report.model_dump_json(indent=1), encoding="utf-8")
+    return report
+
+
+def _against_stored(stored: RunFolder, new: RunFolder, limits: GateLimits) -> list[Outcome]:
+    before, after = contenders(stored.info, stored.blocks), contenders(new.info, new.blocks)
+    found = [
+        stored_baseline.outcome(one.cell, name, before[key, name].blocks, one.blocks, limits)
+        for (key, name), one in after.items()
+        if (key, name) in before
+    ]
+    return [one for one in found if one is not None]
+
+
 def _from_here(
     root: Path, known: Mapping[str, ConvAlgorithm], names: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -167,7 +232,7 @@ def _info(suite: Suite, known: Mapping[str, ConvAlgorithm], names: tuple[str, ..
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=suite.seed if wishes.seed is None else wishes.seed,
         options={
-            "budget_s": wishes.budget_s,
+            "budget_s": suite.budget_s if wishes.budget_s is None else wishes.budget_s,
             "timeout_s": suite.timeout_s,
             "memory_limit_bytes": suite.memory_limit_bytes or int(0.4 * psutil.virtual_memory().available),
             "input": suite.input,

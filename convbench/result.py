@@ -165,6 +165,14 @@ class Block(Record):
     """How often it had to, in all samples; None in runs from before it was counted."""
     faults: int | None = None
     """Page faults in all samples."""
+    stolen_s: float | None = None
+    """Taken from this machine by its hypervisor between the first and the last sample, over all cores."""
+    clock_hz: float | None = None
+    """Of the core, at the last sample, where the system tells."""
+    yardsticks: dict[str, tuple[float, ...]] = {}
+    """Seconds of fixed computations between the samples: what the machine was like."""
+    cold_s: tuple[float, ...] = ()
+    """Single calls after the caches were swept, where the suite asks for them."""
     agreement: Agreement | None = None
     workspace_bytes: int | None = None
     peak_rss_bytes: int | None = None
@@ -242,6 +250,9 @@ class Row(Record):
     name: str = ""
     compile_s: float | None = None
     ground: str = ""
+    of_roofline: float | None = None
+    """The least time that direct sums could take here, by operations and by bytes, ÷ `median_s`; above 1 for an
+    algorithm that needs fewer operations, or where the data lie in a cache."""
 
 
 class DuelRow(Record):

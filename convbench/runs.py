@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,9 @@ from convbench.measure.effort import QUICK, Effort
 from convbench.measure.workers import Launch
 from convbench.operands import load_image
 from convbench.result import RunInfo
+from convbench.spec import ConvSpec
 from convbench.store import SCHEMA_VERSION, RunFolder
-from convbench.suite import Suite
+from convbench.suite import Suite, find_suite, load_suite, suite_from_spec
 
 LOADER: Final = "convbench.catalog:load"
 QUICK_PASSES: Final = 2
@@ -37,6 +38,19 @@ class Wishes:
     seed: int | None = None
     quick: bool = False
     verify_only: bool = False
+
+
+def suite_of(text: str, wishes: Wishes | None = None) -> Suite:
+    """A suite's file, a shipped suite's bare name, or a spec's id. Raises `SuiteError`, `SpecError`."""
+    if is_spec(text):
+        threads = wishes.threads if wishes is not None and wishes.threads else (1,)
+        return suite_from_spec(ConvSpec.parse(text), threads)
+    return load_suite(find_suite(text))
+
+
+def is_spec(text: str) -> bool:
+    """Whether a word means a spec: it starts like one, and is no file."""
+    return text[:1] in ("n", "c", "h") and text[1:2].isdigit() and not Path(text).exists()
 
 
 def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
@@ -63,6 +77,7 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
             "quick": wishes.quick,
             "verify_only": wishes.verify_only,
             "input": suite.input,
+            "cold": suite.cold,
             "plugins": [str(path.resolve()) for path in wishes.plugins],
         },
         machine=machine.describe(),
@@ -104,10 +119,13 @@ def measure(folder: RunFolder, observer: Observer) -> None:
             memory_limit_bytes=options["memory_limit_bytes"],
             image=image,
             verify_only=options["verify_only"],
+            cold=options.get("cold", False),
         ),
         observer,
     )
     try:
+        if not (options["verify_only"] or options["quick"]):
+            _find_ceilings(folder)
         coordinator.run()
     finally:
         spent = coordinator.spent
@@ -124,6 +142,16 @@ def measure(folder: RunFolder, observer: Observer) -> None:
                 }
             )
         )
+
+
+def _find_ceilings(folder: RunFolder) -> None:
+    """What no algorithm can pass here, measured in the run that it is compared with; a second a thread count."""
+    info = folder.info
+    counts = dict.fromkeys(cell.threads for cell in info.cells if cell.device == "cpu")
+    if "ceilings" in info.machine or any(count > len(machine.usable_cores()) for count in counts):
+        return
+    found = [asdict(catalog.ceilings(count)) for count in counts]
+    folder.update(info.model_copy(update={"machine": {**info.machine, "ceilings": found}}))
 
 
 def selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -> tuple[str, ...]:

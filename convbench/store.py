@@ -3,7 +3,8 @@
 Schema history
     1   the first
     2   a cell has a ground, a run its two sides and their targets, a block what Numba compiled
-    3   a block has the samples that were taken again, what it had to wait for and its page faults
+    3   a block has the samples that were taken again, its lost time slices and page faults, yardsticks
+        and cold calls; a machine its ceilings
 """
 
 from __future__ import annotations

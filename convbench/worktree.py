@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from convbench.errors import RevisionError
+from convbench.errors import RevisionError, UnknownRevisionError
 
 MOST_AT_ONCE: Final = 16
 HOOK_VARIABLES: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
@@ -44,7 +44,7 @@ def repository(folder: Path) -> Path:
 
 
 def resolve(root: Path, revision: str) -> str:
-    """The full hash of the commit that `revision` names. Raises `RevisionError`, naming some that there are."""
+    """The full hash of the commit that `revision` names. Raises `UnknownRevisionError`, naming some that there are."""
     try:
         return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except RevisionError:
@@ -52,7 +52,7 @@ def resolve(root: Path, revision: str) -> str:
         shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
         hint = "; the clone is shallow: fetch more history (fetch-depth: 0)" if shallow else ""
         places = ", ".join([*known, "HEAD~1", "a commit's hash"])
-        raise RevisionError(f"--against {revision}: no such revision; valid: {places}{hint}") from None
+        raise UnknownRevisionError(f"--against {revision}: no such revision; valid: {places}{hint}") from None
 
 
 def changes(root: Path) -> list[str]:

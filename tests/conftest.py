@@ -10,5 +10,6 @@ settings.load_profile("repeatable")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests are dealt out to two processes; those that start runs of their own go one after another in one of them."""
     for item in items:
-        if "runs" in item.path.parent.parts:
-            item.add_marker(pytest.mark.xdist_group("runs"))
+        for group in ("runs", "gate"):
+            if group in item.path.parent.parts:
+                item.add_marker(pytest.mark.xdist_group(group))

@@ -19,6 +19,9 @@ LEAST_PASSES: Final = 5
 CROSSOVER_TARGET: Final = 0.05
 """A crossover is placed when its interval is ±5 %."""
 
+PLACED: Final = 0.5
+"""How open a crossover is that is placed by few passes: behind those that are not placed."""
+
 MARGIN_TARGET: Final = 0.02
 """A margin is known when its interval is ±2 %."""
 
@@ -32,10 +35,10 @@ TIE_TARGET: Final = 0.01
 def still_open(info: RunInfo, blocks: Sequence[Block]) -> list[tuple[str, tuple[str, ...]]]:
     """(cell key, the algorithms worth another pass), most open first; empty when all is answered.
 
-    Open are: cells beside a crossover that is not placed to ±5 %; cells whose two leaders are not told
-    apart (and not yet tied to ±1 %), or whose margin is not known to ±2 %; and leaders with fewer than
-    five passes. Contenders more than 3 times behind the leader are left out, unless a crossover near
-    the cell needs them. Openness is how many times wider than its target an interval is.
+    Open are: cells beside a crossover that is not placed to ±5 %, or by fewer than five passes; cells whose
+    two leaders are not told apart (and not yet tied to ±1 %), or whose margin is not known to ±2 %; and leaders
+    with fewer than five passes. Contenders more than 3 times behind the leader are left out, unless a
+    crossover near the cell needs them. Openness is how many times wider than its target an interval is.
 
     Where a suite compares two sides, a cell is open until both leaders have five passes and their ratio is
     known to ±5 %; in the race is whoever is at most 3 times behind the leader of its own side.
@@ -115,8 +118,6 @@ def _crossover_openness(crossover: Crossover) -> list[tuple[Cell, float]]:
     match outcome:
         case Crossed(low=low, high=high):
             half_width = math.expm1((math.log(high) - math.log(low)) / 2) if low > 0 else high - low
-            if half_width <= CROSSOVER_TARGET:
-                return []
             spans, urgency = [(low, high)], half_width / CROSSOVER_TARGET
         case Unresolved(estimate=None) | OneSided(estimate=None):
             spans, urgency = list(curve.undecided), float(LEAST_PASSES)
@@ -131,6 +132,9 @@ def _crossover_openness(crossover: Crossover) -> list[tuple[Cell, float]]:
         above = min((i for i, value in enumerate(values) if value >= high), default=len(values) - 1)
         chosen.update(range(below, above + 1))
     points = [curve.points[index] for index in sorted(chosen)]
+    if isinstance(outcome, Crossed) and urgency <= 1:
+        # Placed, if by few passes perhaps by chance: two that happen to agree make a narrow interval.
+        return [(p.cell, PLACED * LEAST_PASSES / p.ratio.passes) for p in points if p.ratio.passes < LEAST_PASSES]
     # Where a ratio is known to ±1 % and still undecided, the two are equal there: no pass will change that.
     unknown = [p for p in points if p.ratio.half_width > TIE_TARGET or p.ratio.passes < LEAST_PASSES]
     return [(point.cell, urgency) for point in unknown]

@@ -120,10 +120,9 @@ def outcome(
     if all(block.status is Status.UNSUPPORTED for block in (*base, *candidate)):
         return None
     result, detail = (
-        _from_failures(base, candidate)
-        or _from_accuracy(cell, base, candidate, limits)
+        wrong(cell, base, candidate, limits)
         or _from_times(questions)
-        or _from_workspace(base, candidate, limits)
+        or larger(base, candidate, limits)
         or _otherwise(questions)
     )
     interval = questions[EXECUTE].interval
@@ -152,6 +151,11 @@ def outcome(
 
 
 Found = tuple[Result, str]
+
+
+def wrong(cell: Cell, base: Sequence[Block], candidate: Sequence[Block], limits: GateLimits) -> Found | None:
+    """What is wrong whatever the times: a side that fails, an error that grew."""
+    return _from_failures(base, candidate) or _from_accuracy(cell, base, candidate, limits)
 
 
 def _from_failures(base: Sequence[Block], candidate: Sequence[Block]) -> Found | None:
@@ -196,7 +200,8 @@ def _from_times(questions: Mapping[str, Question]) -> Found | None:
     return Result.SLOWER, ", ".join(told)
 
 
-def _from_workspace(base: Sequence[Block], candidate: Sequence[Block], limits: GateLimits) -> Found | None:
+def larger(base: Sequence[Block], candidate: Sequence[Block], limits: GateLimits) -> Found | None:
+    """A workspace that grew."""
     before, after = _workspace(base), _workspace(candidate)
     if before is None or after is None or after <= before * (1 + limits.max_workspace_growth) + LEAST_WORKSPACE_BYTES:
         return None

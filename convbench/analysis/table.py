@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from convbench.analysis.contenders import Contender, contenders
 from convbench.result import Agreement, Block, Row, RunInfo
+from convbench.spec import ConvSpec
 
 
 def rows(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
     """The run's rows, cell by cell in the suite's order; whoever has no block is not_reached."""
-    return [_row(contender) for contender in contenders(info, blocks).values()]
+    ceilings = {int(one["threads"]): one for one in info.machine.get("ceilings", ())}
+    return [_row(contender, ceilings.get(contender.cell.threads)) for contender in contenders(info, blocks).values()]
 
 
-def _row(contender: Contender) -> Row:
+def roofline_s(spec: ConvSpec, ceilings: Mapping[str, float]) -> float:
+    """The least that direct sums could take: Williams, Waterman & Patterson, "Roofline", CACM 52 (2009).
+
+    By their multiply-adds at the machine's rate, or by reading x and w and writing y once from memory.
+    """
+    by_operations = spec.direct_flops / ceilings["multiply_add_flops_per_s"]
+    return max(by_operations, spec.minimal_bytes / ceilings["copy_bytes_per_s"])
+
+
+def _row(contender: Contender, ceilings: Mapping[str, float] | None) -> Row:
     cell, spec, blocks, time = contender.cell, contender.cell.spec, contender.blocks, contender.time
     worst = worst_agreement(blocks)
     options = dict(option.split("=", 1) for option in spec.id.split("+")[1:])
@@ -59,6 +70,8 @@ def _row(contender: Contender) -> Row:
         name=cell.name,
         compile_s=_total(block.compile_s for block in blocks),
         ground=cell.ground,
+        cold_median_s=_median(float(np.median(block.cold_s)) for block in blocks if block.cold_s),
+        of_roofline=roofline_s(spec, ceilings) / time.value if time and ceilings else None,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from convbench import agreement
 from convbench.algorithm import Array, ErrorModel
+from convbench.machine import clock_hz, stolen_s
 from convbench.measure.case import Case
 from convbench.measure.effort import Effort
 from convbench.measure.workers import Worker, WorkerFailedError
@@ -67,8 +68,13 @@ class Bench:
     wanted: int = 0
     samples_s: list[float] = field(default_factory=list)
     retaken_s: list[float] = field(default_factory=list)
+    yardsticks_s: dict[str, list[float]] = field(default_factory=dict)
+    cold_s: list[float] = field(default_factory=list)
     switches: int = 0
     faults: int = 0
+    stolen_before_s: float | None = None
+    stolen_s: float | None = None
+    clock_hz: float | None = None
     spent_s: float = 0.0
     compiled: int = 0
     compile_s: float = 0.0
@@ -100,6 +106,11 @@ class Bench:
         self.judged, self.reason = verdict(np.load(output), case, self.claim)
         self.status = Status.DISAGREED if self.reason else Status.PASSED
 
+    def trust(self) -> None:
+        """Time it without a comparison: other processes of the same contender have been judged."""
+        if self.claim is not None:
+            self.status = Status.PASSED
+
     def probe(self) -> float:
         """One more call; the quicker one of the calls so far, in seconds."""
         self._warm_up_for(1e-9)  # no call is as short: exactly one is made
@@ -125,6 +136,8 @@ class Bench:
 
     def sample(self, effort: Effort) -> None:
         """Take one sample; again where the process had to wait for its core meanwhile, as often as is worth it."""
+        if not self.samples_s:
+            self.stolen_before_s = stolen_s()
         sample_s = 0.0
         for attempt in range(1 + effort.retakes(self.call_s)):
             try:
@@ -140,6 +153,22 @@ class Bench:
             if not reply["switches"]:
                 break
         self.samples_s.append(sample_s)
+        if len(self.samples_s) == self.wanted:
+            after_s = stolen_s()
+            if after_s is not None and self.stolen_before_s is not None:
+                self.stolen_s = after_s - self.stolen_before_s
+            self.clock_hz = clock_hz(self.core or 0)
+        if effort.yardsticks and len(self.samples_s) in (1, (self.wanted + 1) // 2, self.wanted):
+            self._measure_yardsticks()
+
+    def cool(self, effort: Effort) -> None:
+        """Time a few calls with cold caches, after the hot samples."""
+        if self.status is not Status.PASSED or not self.samples_s:
+            return
+        try:
+            self.cold_s = self._ask("cold", count=effort.cold_samples)["calls_s"]
+        except WorkerFailedError as failure:
+            self._fail(failure)
 
     def judge_again(self, output: Path, case: Case) -> None:
         """Judge what the last timed call wrote: whoever only pretends to work when timed is found out here."""
@@ -187,8 +216,12 @@ class Bench:
             batch=self.batch if self.samples_s else 0,
             samples_s=tuple(self.samples_s),
             retaken_s=tuple(self.retaken_s),
+            yardsticks={name: tuple(times) for name, times in self.yardsticks_s.items()},
+            cold_s=tuple(self.cold_s),
             switches=self.switches,
             faults=self.faults,
+            stolen_s=self.stolen_s,
+            clock_hz=self.clock_hz,
             agreement=self.judged,
             workspace_bytes=self.workspace_bytes,
             peak_rss_bytes=self.peak_rss_bytes,
@@ -196,6 +229,15 @@ class Bench:
             compiled=self.compiled,
             compile_s=self.compile_s,
         )
+
+    def _measure_yardsticks(self) -> None:
+        try:
+            found = self._ask("measure_yardsticks")["yardsticks"]
+        except WorkerFailedError as failure:
+            self._fail(failure)
+            return
+        for name, time_s in found.items():
+            self.yardsticks_s.setdefault(name, []).append(time_s)
 
     def _ask(self, action: str, **arguments: object) -> dict[str, Any]:
         reply = self.worker.ask(action, self.limits.timeout_s(), self.limits.memory_bytes, **arguments)

@@ -23,6 +23,10 @@ class Effort:
     max_samples: int = 12
     warm_up_s: float = 0.06
     """Warm-up is detected; this bounds it. A call longer than this is its own warm-up."""
+    yardsticks: bool = True
+    """Whether to time fixed computations between the samples; pairs that live side by side need none."""
+    cold_samples: int = 7
+    """Single calls with cold caches, where a suite asks for them."""
     longest_retaken_s: float = 10e-3
     """A sample that takes longer stands, however disturbed."""
     rewarm_s: float = 5e-3

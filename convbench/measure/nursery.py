@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--plugin", type=Path, action="append", default=[])
     options = parser.parse_args()
 
-    _die_with_parent()
+    die_with_parent()
     control = socket.socket(fileno=options.control)
     module, _, function = options.loader.partition(":")
     try:
@@ -73,7 +73,7 @@ def _fork(control: socket.socket, descriptor: int, algorithm: ConvAlgorithm) -> 
     if pid:
         return pid
     try:
-        _die_with_parent()
+        die_with_parent()
         control.close()
         moved = _move_memory()
         serve(socket.socket(fileno=descriptor), algorithm)
@@ -92,7 +92,7 @@ def _move_memory() -> tuple[mmap.mmap, bytearray]:
     return mmap.mmap(-1, drawn.randrange(1, 1 << 12) * mmap.PAGESIZE), bytearray(drawn.randrange(1, 1 << 16))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """However the parent dies, kill -9 included, this process goes too, even out of an endless loop."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

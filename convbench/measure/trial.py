@@ -80,6 +80,11 @@ class Trial:
         ]
         return [one for one in found if one is not None]
 
+    def logs(self, item: Item) -> list[float]:
+        """log(candidate / base) of every pair of an item, in order."""
+        pairs = (pair_logs(*sides) for sides in zip(*self.blocks[item.key], strict=True))
+        return [logs[EXECUTE] for logs in pairs if EXECUTE in logs]
+
     def _take(self, item: Item, base: Block, candidate: Block) -> None:
         """Judge by the pair that was just made."""
         for side, block in zip(self.blocks[item.key], (base, candidate), strict=True):

@@ -23,12 +23,19 @@ from typing import Any, Final, TypeVar, final
 import numpy as np
 
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ForeignConv, PreparedConv, Resources, Unsupported
+from convbench.machine import caches
 from convbench.measure.compilations import Compilations
+from convbench.measure.yardsticks import Yardsticks
 from convbench.result import Status
 from convbench.spec import ConvSpec
 
 M_TRIM_THRESHOLD: Final = -1  # glibc's malloc.h
 M_MMAP_MAX: Final = -4
+
+SWEEPS: Final = 2
+"""Times the largest cache: it does not evict in strict order."""
+LARGE_CACHE_BYTES: Final = 2**25
+"""Where the system does not tell."""
 
 Reply = dict[str, Any]
 T = TypeVar("T")
@@ -80,6 +87,9 @@ class Contender:
     def __init__(self, algorithm: ConvAlgorithm) -> None:
         self.algorithm = algorithm
         self.compilations = Compilations()
+        self.sweep: Array | None = None
+        self.yardsticks: Yardsticks | None = None
+        self.peak_bytes: int | None = None
         self.close()
 
     def plan(self, spec: str, threads: int, memory_limit_bytes: int) -> Reply | Unsupported:
@@ -159,6 +169,24 @@ class Contender:
             "faults": after.ru_minflt - before.ru_minflt,
         }
 
+    def cold(self, count: int) -> Reply:
+        """Time single calls, each after more memory than the caches hold has been written."""
+        self.peak_bytes = _peak_bytes()  # before the sweep's own memory
+        if self.sweep is None:
+            self.sweep = np.zeros(SWEEPS * max(caches().values(), default=LARGE_CACHE_BYTES), np.uint8)
+        calls = []
+        for _ in range(count):
+            self.sweep += 1
+            calls.append(self._batch_s(1))
+        return {"calls_s": calls}
+
+    def measure_yardsticks(self) -> Reply:
+        """What fixed computations take now."""
+        if self.yardsticks is None:
+            self.yardsticks = Yardsticks()
+            self.yardsticks.measure()  # touches its memory
+        return {"yardsticks": self.yardsticks.measure()}
+
     def last(self, output_path: str) -> Reply:
         """Leave what the last timed call wrote for the coordinator to judge."""
         self._save_output(output_path)
@@ -179,7 +207,8 @@ class Contender:
         self.bound_plan = None
         self.bound = self.x = self.y = np.empty(0)
         gc.collect()
-        return {"peak_rss_bytes": _peak_bytes()}
+        peak_bytes, self.peak_bytes = self.peak_bytes or _peak_bytes(), None
+        return {"peak_rss_bytes": peak_bytes}
 
     def _batch_s(self, batch: int) -> float:
         self.result = None

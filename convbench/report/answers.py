@@ -12,13 +12,16 @@ from convbench.analysis.crossovers import Crossed, Crossover, crossovers
 from convbench.analysis.effort import Effort, effort
 from convbench.analysis.groups import Group, groups
 from convbench.analysis.planning import Compilation, Planning, compilation, planning
-from convbench.analysis.quantities import number_range, percent, plural, seconds
+from convbench.analysis.quantities import factor, number_range, percent, plural, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
 from convbench.analysis.table import error_share, rows, worst_agreement
 from convbench.analysis.totals import Total, totals
 from convbench.analysis.versus import Standing, standings
 from convbench.analysis.winners import Winner, winners
 from convbench.result import Block, Row, RunInfo, Status
+
+WORTH_TELLING = 1.2
+"""Times as long with cold caches as with hot ones."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Answers:
 
     def sentences(self) -> list[str]:
         """The answer in about three sentences, each true as it stands and fit to be quoted."""
-        return [self._who_wins(), *self._where_they_cross(), self._is_it_right()]
+        return [self._who_wins(), *self._where_they_cross(), self._is_it_right(), *self._cold_caches()]
 
     def _who_wins(self) -> str:
         if not self.winners:
@@ -153,6 +156,20 @@ class Answers:
             return []
         top = max(clear, key=lambda one: one.margin.value if one.margin else 0.0)
         return [f"The clearest win is at {cell_name(top.cell)}: {winner_sentence(top)}."]
+
+    def _cold_caches(self) -> list[str]:
+        """A warning where the hot figures would mislead whoever convolves one image now and then."""
+        ratios = {
+            (row.algorithm, row.name or row.spec): row.cold_median_s / row.median_s
+            for row in self.rows
+            if row.cold_median_s and row.median_s
+        }
+        slower = {key: ratio for key, ratio in ratios.items() if ratio > WORTH_TELLING}
+        if not slower:
+            return []
+        (algorithm, where), most = max(slower.items(), key=lambda item: item[1])
+        told = f"With cold caches {len(slower)} of {len(ratios)} results take more than {WORTH_TELLING:g} times as long"
+        return [f"{told}, most of all {algorithm} at {where}: {factor(most)}."]
 
     def _is_it_right(self) -> str:
         checked = [worst for c in self.contenders.values() if (worst := worst_agreement(c.blocks)) is not None]

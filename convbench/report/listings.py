@@ -11,7 +11,8 @@ from rich.table import Table
 
 from convbench.algorithm import ConvAlgorithm
 from convbench.describe import SpecSummary, size
-from convbench.machine import Ceilings, Finding
+from convbench.findings import Finding
+from convbench.machine import Ceilings
 from convbench.result import Row, Status
 from convbench.spec import ConvSpec
 

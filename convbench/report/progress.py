@@ -79,14 +79,14 @@ class GateView:
         self.console = console
         self.last_line = -math.inf
         self.bar = Progress(
-            TextColumn("[bold]round {task.fields[number]}[/]"),
+            TextColumn("[bold]{task.description}[/]"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]}  [dim]{task.fields[cell]}[/]"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=None, number=1, count="starting workers …", cell="")
+        self.task = self.bar.add_task("", total=None, count="starting workers …", cell="")
 
     def __enter__(self) -> GateView:
         self.bar.start()
@@ -99,19 +99,27 @@ class GateView:
 
     def progress(self, progress: GateProgress) -> None:
         """Called after every pair."""
+        self.show(f"round {progress.round + 1}", progress)
+
+    def trial(self, index: int, progress: GateProgress) -> None:
+        """Called after every pair of a selftest's gates."""
+        self.show(f"gate {index + 1}, round {progress.round + 1}", progress)
+
+    def show(self, title: str, progress: GateProgress) -> None:
+        """The bar on a terminal; elsewhere a line now and then."""
         suspects = f", {progress.suspects} suspected" if progress.suspects else ""
         count = f"{progress.open} of {progress.items} undecided{suspects}"
         self.bar.update(
             self.task,
+            description=title,
             completed=progress.items - progress.open,
             total=progress.items,
-            number=progress.round + 1,
             count=count,
             cell=f"{progress.item.algorithm} {progress.item.cell.key}",
         )
         if not self.console.is_terminal and monotonic() - self.last_line >= LINE_EVERY_S:
             self.last_line = monotonic()
-            self.console.print(f"round {progress.round + 1}: {count}, {progress.elapsed_s:.0f} s", highlight=False)
+            self.console.print(f"{title}: {count}, {progress.elapsed_s:.0f} s", highlight=False)
 
 
 def time_left(progress: RunProgress) -> str:

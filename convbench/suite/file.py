@@ -151,6 +151,8 @@ class SuiteFile(BaseModel):
     """
     device: Annotated[Device, BeforeValidator(partial(word, kind="device", valid=("cpu", "cuda")))] = "cpu"
     """What the contenders run on."""
+    cold: Flag = False
+    """Whether to time calls with cold caches too, beside the hot ones: the caches are swept before each."""
     input: Text | None = None
     """An image for x, as a file beside the suite or as sample:grace_hopper.jpg; seeded random data, if not given."""
     strict_geometry: Flag = False

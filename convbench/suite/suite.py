@@ -58,6 +58,8 @@ class Suite(SuiteFile):
         grounds = {point.ground: None for point in self._points if point.ground}
         for index, other in enumerate(self.gate.get("limits", ())):
             for kind, valid in (("algorithm", algorithms), ("ground", grounds)):
+                if kind in other and not valid:
+                    raise SuiteError(f"{self.where('gate', 'limits', index, kind)}: the suite has no {kind}s")
                 if kind in other:
                     self._require(kind, other[kind], valid, ("gate", "limits", index, kind))
         return GateLimits(**self.gate)

@@ -61,3 +61,14 @@ def test_an_exact_tie_is_settled_once_it_is_narrow():
 def test_nothing_measured_leaves_nothing_to_repeat():
     run = Synthetic(TIMES, kernel_cells(KERNELS), [CROSSING])
     assert still_open(run.info(), []) == []
+
+
+def test_a_crossover_placed_by_two_passes_gets_more_of_them():
+    """Two passes that happen to agree gave an interval of no width, and no third pass was made."""
+    times = {**TIMES, "tiled": lambda cell: 1e-6}
+    quiet = {"pass_noise": 1e-6, "sample_noise": 1e-6}
+    few = Synthetic(times, kernel_cells(KERNELS), [CROSSING], passes=2, **quiet)
+    open_to_both = [(key, names) for key, names in still_open(few.info(), few.blocks()) if "direct" in names]
+    assert sorted(kernels(open_to_both)) == [15, 23]
+    enough = Synthetic(times, kernel_cells(KERNELS), [CROSSING], passes=5, **quiet)
+    assert still_open(enough.info(), enough.blocks()) == []

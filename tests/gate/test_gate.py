@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -38,9 +40,9 @@ def test_a_neutral_commit_passes(project: Project, tmp_path: Path) -> None:
 def test_a_slower_commit_fails_with_code_1(project: Project, tmp_path: Path) -> None:
     project.commit("5 % more work in one of them", REPEATED_ROWS=0.05)
     words = ("--against", "HEAD~1", "--junit", tmp_path / "j.xml", "--summary", tmp_path / "s.md")
-    done = project.gate("demo.yaml", *words)
+    done = project.gate("demo.yaml", *words, "--algorithms", "rows")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert results(project) == {"rows": "slower", "taps": "same", "columns": "same"}
+    assert results(project) == {"rows": "slower"}
     junit = ElementTree.parse(tmp_path / "j.xml").getroot()
     (failure,) = junit.findall("testcase[@name='rows']/failure")
     assert "slower: +" in failure.get("message", "")
@@ -74,17 +76,15 @@ def test_uncommitted_changes_are_the_candidate_and_annotations_tell_of_them(
     assert "::error title=columns broken::" in done.stdout
 
 
-def test_a_kernel_that_the_base_lacks_is_new(project: Project) -> None:
+def test_a_kernel_that_the_base_lacks_is_new_and_alone_it_is_nothing_to_compare(project: Project) -> None:
     kernels = project.root / "kernels.py"
     text = kernels.read_text()
     kernels.write_text(text[: text.index("@final\nclass Columns")])
     project.git("commit", "--quiet", "--all", "--amend", "--no-edit", "--author", "a <a@b>")
     kernels.write_text(text)
-    done = project.gate("demo.yaml", "--against", "HEAD", "--algorithms", "taps,columns")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert results(project) == {"taps": "same", "columns": "new"}
-    only = project.gate("demo.yaml", "--against", "HEAD", "--algorithms", "columns")
-    assert only.returncode == 5, only.stdout + only.stderr
+    done = project.gate("demo.yaml", "--against", "HEAD", "--algorithms", "columns")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert results(project) == {"columns": "new"}
 
 
 def test_a_base_that_cannot_be_imported_is_said_so(project: Project) -> None:
@@ -119,6 +119,49 @@ def test_bad_input_is_one_line(project: Project, words: tuple[str, ...], told: s
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_first_commit_has_no_base_and_passes_where_that_is_allowed(project: Project) -> None:
+    done = project.gate("demo.yaml", "--against", "HEAD~1")
+    assert done.returncode == 2
+    allowed = project.gate("demo.yaml", "--against", "HEAD~1", "--allow-no-base")
+    assert allowed.returncode == 0
+    assert "no base yet" in allowed.stdout
+
+
+def test_limits_name_grounds_and_algorithms_that_there_are(project: Project) -> None:
+    suite = project.root / "demo.yaml"
+    suite.write_text(suite.read_text().replace("3m}", "3m, limits: [{ground: layers, max_slowdown: 9%}]}"))
+    done = project.gate("demo.yaml", "--against", "HEAD")
+    assert done.returncode == 2
+    assert "demo.yaml:5: the suite has no grounds" in done.stderr
+
+
+def test_a_run_of_another_machine_is_refused(project: Project) -> None:
+    words = (
+        "run",
+        "demo.yaml",
+        "--plugin",
+        "kernels.py",
+        "--algorithms",
+        "taps",
+        "--quick",
+        "--no-report",
+        "--out",
+        "stored",
+    )
+    made = subprocess.run([sys.executable, "-m", "convbench", *words], cwd=project.root, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    (stored,) = (project.root / "stored").iterdir()
+    same = project.gate("demo.yaml", "--against", stored, "--algorithms", "taps", "--budget", "20s")
+    assert same.returncode == 5, same.stdout + same.stderr  # two passes are too few to compare
+    assert "fewer than three passes" in same.stdout
+    info = stored / "run.json"
+    told = json.loads(info.read_text())
+    info.write_text(json.dumps(told | {"machine": told["machine"] | {"fingerprint": "another"}}))
+    done = project.gate("demo.yaml", "--against", stored)
+    assert done.returncode == 4
+    assert "was measured on another machine" in done.stderr
+
+
 def test_outside_a_repository_it_says_so(project: Project) -> None:
     (project.root / ".git").rename(project.root / "git")
     done = project.gate("demo.yaml", "--against", "HEAD")
@@ -141,5 +184,7 @@ def test_the_checkout_is_cleaned_up_however_it_ends(project: Project, kill: sign
         assert project.checkouts == []
     else:
         assert len(project.checkouts) == 1
-        project.gate("demo.yaml", "--against", "HEAD", "--budget", "1s")
+        project.gate("demo.yaml", "--against", "HEAD", "--algorithms", "nothing")
+        assert len(project.checkouts) == 1  # it did not get as far
+        project.gate("demo.yaml", "--against", "HEAD", "--budget", "1s", "--algorithms", "taps")
         assert project.checkouts == []

@@ -201,3 +201,22 @@ def test_the_budget_holds_and_every_cell_has_a_row(cli: Cli, tmp_path: Path) -> 
         statuses = [row["status"] for row in csv.DictReader(stream)]
     assert len(statuses) == 80 * 3
     assert set(statuses) == {"passed", "not_reached"}
+
+
+def test_cold_calls_yardsticks_and_the_roofline_are_recorded(cli: Cli, tmp_path: Path) -> None:
+    suite = tmp_path / "cold.yaml"
+    suite.write_text("name: cold\ncold: true\nshapes: [n1c1h64w64k1r3s3]\nalgorithms: [naive, direct]\npasses: 1\n")
+    done = cli("run", suite, "--no-report")
+    assert done.returncode == 0, done.stderr
+    folder = only_run(tmp_path / "runs")
+    for block in folder.blocks:
+        assert len(block.cold_s) == 7
+        assert set(block.yardsticks) == {"compute", "memory"}
+        assert block.switches is not None
+        assert block.faults is not None
+    with (folder.path / "results.csv").open() as stream:
+        rows = {row["algorithm"]: row for row in csv.DictReader(stream)}
+    assert all(float(row["cold_median_s"]) > 0 and float(row["of_roofline"]) > 0 for row in rows.values())
+    (ceilings,) = folder.info.machine["ceilings"]
+    assert ceilings["threads"] == 1
+    assert ceilings["multiply_add_flops_per_s"] > 1e9

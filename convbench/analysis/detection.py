@@ -1,0 +1,139 @@
+"""How often a gate was right, of those times when it is known what it should have said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+from scipy import special
+
+from convbench.analysis.outcomes import Result
+from convbench.analysis.statistics import from_logs
+from convbench.result import Record
+
+RUN: Final = 5
+"""Passes of a usual run."""
+
+
+class Rate(Record):
+    """`count` of `tries`, with Clopper and Pearson's exact 95 % interval (Biometrika 26 (1934) 404–413)."""
+
+    count: int
+    tries: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, count: int, tries: int, confidence: float = 0.95) -> Rate:
+        """The rate of `count` in `tries`."""
+        outside = (1 - confidence) / 2
+        low = 0.0 if count == 0 else float(special.betaincinv(count, tries - count + 1, outside))
+        high = 1.0 if count == tries else float(special.betaincinv(count + 1, tries - count, 1 - outside))
+        return cls(count=count, tries=tries, low=low, high=high)
+
+    @property
+    def value(self) -> float:
+        """The share; 0 without tries."""
+        return self.count / self.tries if self.tries else 0.0
+
+    def __str__(self) -> str:
+        """`3 of 1000, 0.3 % (0.1 … 0.9)`."""
+        return f"{self.count} of {self.tries}, {100 * self.value:.3g} % ({100 * self.low:.2g} … {100 * self.high:.3g})"
+
+
+class Decision(Record):
+    """One verdict of the gate on a contender of which it is known what it does."""
+
+    workload: str
+    threads: int
+    share: float
+    result: Result
+    pairs: int
+    spent_s: float
+    logs: tuple[float, ...]
+    """log(candidate / base) of each pair, in the order in which they were made."""
+    base_s: tuple[float, ...]
+    """The base's block medians."""
+    rivals: dict[str, bool]
+    """Whether other tools would have raised an alarm on the same samples."""
+
+
+class Coverage(Record):
+    """How often a 95 % interval over five passes held what it should, at one number of threads."""
+
+    threads: int
+    ratios: Rate
+    """The ratio of two contenders that are the same: 1."""
+    times: Rate
+    """A contender's time: its median over the whole selftest, whatever the machine did in between."""
+
+
+class Line(Record):
+    """What came of one share at one number of threads."""
+
+    threads: int
+    share: float
+    found: Rate
+    """Alarms: "slower", and without extra work "faster" too."""
+    undecided: Rate
+    seconds: float
+    """The median time until a decision."""
+    rivals: dict[str, Rate]
+
+
+def table(decisions: Sequence[Decision]) -> list[Line]:
+    """A line for each number of threads and share."""
+    lines = []
+    for threads in sorted({decision.threads for decision in decisions}):
+        for share in sorted({decision.share for decision in decisions}):
+            some = [one for one in decisions if (one.threads, one.share) == (threads, share)]
+            if not some:
+                continue
+            alarms = (Result.SLOWER,) if share else (Result.SLOWER, Result.FASTER)
+            names = dict.fromkeys(name for one in some for name in one.rivals)
+            lines.append(
+                Line(
+                    threads=threads,
+                    share=share,
+                    found=Rate.of(sum(one.result in alarms for one in some), len(some)),
+                    undecided=Rate.of(sum(one.result is Result.INCONCLUSIVE for one in some), len(some)),
+                    seconds=median(one.spent_s for one in some),
+                    rivals={
+                        name: Rate.of(sum(one.rivals.get(name, False) for one in some), len(some)) for name in names
+                    },
+                )
+            )
+    return lines
+
+
+def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
+    """From contenders without extra work: a pair is a pass, and the first five of each decision are a run."""
+    lines = []
+    for threads in sorted({decision.threads for decision in decisions}):
+        same = [one for one in decisions if one.threads == threads and not one.share and len(one.logs) >= RUN]
+        if not same:
+            continue
+        long_run = {
+            workload: median(s for one in same if one.workload == workload for s in one.base_s)
+            for workload in {one.workload for one in same}
+        }
+        ratios = [from_logs(one.logs[:RUN], RUN).contains(1.0) for one in same]
+        times = [
+            from_logs([math.log(s) for s in one.base_s[:RUN]], RUN).contains(long_run[one.workload]) for one in same
+        ]
+        lines.append(
+            Coverage(
+                threads=threads,
+                ratios=Rate.of(sum(map(bool, ratios)), len(same)),
+                times=Rate.of(sum(map(bool, times)), len(same)),
+            )
+        )
+    return lines
+
+
+def smallest_seen(lines: Sequence[Line], threads: int, at_least: float = 0.95) -> float | None:
+    """The smallest share of those tried that was found at least so often; None where none was."""
+    seen = [line.share for line in lines if line.threads == threads and line.share and line.found.value >= at_least]
+    return min(seen, default=None)

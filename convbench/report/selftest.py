@@ -1,0 +1,46 @@
+"""What a selftest has found: rates with their intervals, the gate's beside other tools'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from convbench.analysis.detection import Decision, Rate, coverage, smallest_seen, table
+from convbench.analysis.quantities import percent, plural
+from convbench.report.listings import print_table
+
+
+def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
+    """A line for each share of extra work, then what can be relied on."""
+    lines = table(decisions)
+    rivals = list(dict.fromkeys(name for line in lines for name in line.rivals))
+    head = ("threads", "slowdown", "alarms", "undecided", "time", *(f"{name}'s rule" for name in rivals))
+    print_table(
+        console,
+        head,
+        [
+            (
+                str(line.threads),
+                f"{percent(line.share)}" if line.share else "none",
+                str(line.found),
+                str(line.undecided.count),
+                f"{line.seconds:.1f} s",
+                *(_short(line.rivals.get(name)) for name in rivals),
+            )
+            for line in lines
+        ],
+    )
+    for threads in dict.fromkeys(line.threads for line in lines):
+        smallest = smallest_seen(lines, threads)
+        said = "none of these was" if smallest is None else f"the smallest of these that was is {percent(smallest)}"
+        console.print(
+            f"{threads} thread{'s' if threads > 1 else ''}: found in 95 % of the tries, {said}", highlight=False
+        )
+    for one in coverage(decisions):
+        told = f"95 % intervals over five passes held the true ratio in {one.ratios}, the long-run time in {one.times}"
+        console.print(f"{plural(one.threads, 'thread')}: {told}", highlight=False)
+
+
+def _short(rate: Rate | None) -> str:
+    return "–" if rate is None else f"{100 * rate.value:.0f} %"

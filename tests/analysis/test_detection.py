@@ -1,0 +1,84 @@
+"""Rates with their intervals, and the table of a selftest; other tools' rules on samples that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from convbench.analysis.detection import Decision, Rate, coverage, smallest_seen, table
+from convbench.analysis.outcomes import Result
+from convbench.analysis.rival_rules import asv, pyperf, pytest_benchmark
+
+
+@pytest.mark.parametrize(("count", "tries"), [(0, 1000), (3, 1000), (297, 300), (300, 300)])
+def test_rates_have_exact_intervals(count: int, tries: int) -> None:
+    rate = Rate.of(count, tries)
+    exact = stats.binomtest(count, tries).proportion_ci(0.95, method="exact")
+    assert (rate.low, rate.high) == pytest.approx((exact.low, exact.high))
+    assert str(rate).startswith(f"{count} of {tries}, ")
+
+
+def decision(share: float, result: Result, threads: int = 1) -> Decision:
+    return Decision(
+        workload="w",
+        threads=threads,
+        share=share,
+        result=result,
+        pairs=6,
+        spent_s=2.0,
+        logs=(0.0,) * 6,
+        base_s=(1.0,) * 6,
+        rivals={"pyperf": True},
+    )
+
+
+def test_a_false_alarm_is_one_in_either_direction() -> None:
+    decisions = [decision(0.0, result) for result in (Result.SAME, Result.SLOWER, Result.FASTER, Result.INCONCLUSIVE)]
+    (line,) = table(decisions)
+    assert (line.found.count, line.found.tries, line.undecided.count) == (2, 4, 1)
+    assert line.rivals["pyperf"].value == 1.0
+
+
+def test_only_slower_finds_a_slowdown_and_the_smallest_is_told() -> None:
+    decisions = [decision(0.02, Result.SAME)] * 9 + [decision(0.05, Result.SLOWER)] * 9 + [decision(0.1, Result.FASTER)]
+    lines = table(decisions)
+    assert [(line.share, line.found.count) for line in lines] == [(0.02, 0), (0.05, 9), (0.1, 0)]
+    assert smallest_seen(lines, 1) == 0.05
+    assert smallest_seen(lines, 2) is None
+
+
+def test_other_tools_rules_on_samples_that_are_known() -> None:
+    rng = np.random.default_rng(0)
+    base = [list(1 + 0.001 * rng.standard_normal(20)) for _ in range(20)]
+    slower = [[1.2 * value for value in block] for block in base]
+    for rule in (pytest_benchmark, pyperf, asv):
+        assert rule(base, slower)
+        assert not rule(slower, base)
+        assert not rule(base, base)
+
+
+def test_pyperf_takes_processes_that_differ_for_a_change() -> None:
+    """What the gate's pairs are there for: each process has its own speed, and 3 values of it are not 3 proofs."""
+    rng = np.random.default_rng(1)
+    alarms = 0
+    for _ in range(200):
+        sides = [[[level] * 3 for level in 1 + 0.02 * rng.standard_normal(20)] for _ in range(2)]
+        alarms += pyperf(*sides)
+    assert alarms > 20  # five times 2.5 %, and it is two-sided in truth
+
+
+def test_intervals_over_five_passes_hold_the_truth_in_nineteen_of_twenty() -> None:
+    rng = np.random.default_rng(2)
+    decisions = [
+        decision(0.0, Result.SAME).model_copy(
+            update={
+                "logs": tuple(0.01 * rng.standard_normal(6)),
+                "base_s": tuple(np.exp(0.02 * rng.standard_normal(6))),
+            }
+        )
+        for _ in range(2000)
+    ]
+    (found,) = coverage(decisions)
+    assert 0.93 < found.ratios.value < 0.97
+    assert 0.93 < found.times.value < 0.97

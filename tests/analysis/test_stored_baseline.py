@@ -1,0 +1,108 @@
+"""A run against a stored one: the machine's drift is divided out by the yardstick that explains it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convbench.analysis.outcomes import Result
+from convbench.analysis.stored_baseline import NONE, compare, outcome
+from convbench.result import Agreement, Block, Cell, GateLimits, Status
+from convbench.spec import ConvSpec
+
+CELL = Cell(spec=ConvSpec(h=8, w=8, r=3, s=3))
+LIMITS = GateLimits()
+
+
+def run(
+    rng: np.random.Generator, machine: float, slowdown: float = 1.0, bound_by: str = "compute", passes: int = 8
+) -> list[Block]:
+    """Blocks on a machine whose clock or memory is `machine` times slower, drifting by 3 % from pass to pass."""
+    blocks = []
+    for index in range(passes):
+        drift = machine * np.exp(0.03 * rng.standard_normal())
+        yardsticks = {name: 1e-3 * (drift if name == bound_by else 1.0) for name in ("compute", "memory")}
+        noise = np.exp(0.005 * rng.standard_normal(5))
+        blocks.append(
+            Block(
+                cell=CELL.key,
+                algorithm="a",
+                pass_index=index,
+                status=Status.PASSED,
+                samples_s=tuple(1e-3 * drift * slowdown * noise),
+                agreement=Agreement(error=1e-7, bound=1e-5, norm="max", compared=9, outputs=9),
+                workspace_bytes=0,
+                yardsticks={name: (time_s,) * 3 for name, time_s in yardsticks.items()},
+            )
+        )
+    return blocks
+
+
+@pytest.mark.parametrize("bound_by", ["compute", "memory"])
+def test_the_yardstick_that_explains_the_drift_is_chosen(bound_by: str) -> None:
+    rng = np.random.default_rng(0)
+    found = compare(run(rng, 1.0, bound_by=bound_by), run(rng, 1.2, bound_by=bound_by))
+    assert found is not None
+    assert found.yardstick == bound_by
+    assert abs(found.center) < 0.01
+
+
+def test_without_drift_no_yardstick_is_the_best_one() -> None:
+    rng = np.random.default_rng(1)
+
+    def steady(noisy: str) -> list[Block]:
+        return [
+            block.model_copy(
+                update={
+                    "samples_s": (1e-3,) * 5,
+                    "yardsticks": {noisy: (1e-3 * np.exp(0.1 * rng.standard_normal()),)},
+                }
+            )
+            for block in run(rng, 1.0)
+        ]
+
+    found = compare(steady("memory"), steady("memory"))
+    assert found is not None
+    assert found.yardstick == NONE
+
+
+@pytest.mark.parametrize(
+    ("machine", "slowdown", "result"),
+    [
+        (1.0, 1.0, Result.SAME),
+        (1.15, 1.0, Result.SAME),
+        (1.0, 1.1, Result.SLOWER),
+        (0.85, 1.1, Result.SLOWER),
+        (1.15, 0.88, Result.FASTER),
+    ],
+)
+def test_verdicts(machine: float, slowdown: float, result: Result) -> None:
+    rng = np.random.default_rng(2)
+    found = outcome(CELL, "a", run(rng, 1.0), run(rng, machine, slowdown), LIMITS)
+    assert found is not None
+    assert found.result is result
+    if result is not Result.SAME:
+        assert found.detail == "by compute"
+
+
+def test_false_alarms_and_finds() -> None:
+    rng = np.random.default_rng(3)
+    for slowdown, least, most in ((1.0, 0, 2), (1.1, 190, 200)):
+        slower = 0
+        for _ in range(200):
+            found = outcome(CELL, "a", run(rng, 1.0), run(rng, rng.uniform(0.8, 1.25), slowdown), LIMITS)
+            assert found is not None
+            slower += found.result is Result.SLOWER
+        assert least <= slower <= most
+
+
+def test_what_cannot_be_compared_is_said_so() -> None:
+    rng = np.random.default_rng(4)
+    few = outcome(CELL, "a", run(rng, 1.0, passes=2), run(rng, 1.0), LIMITS)
+    bare = [block.model_copy(update={"yardsticks": {}}) for block in run(rng, 1.0)]
+    old = outcome(CELL, "a", bare, run(rng, 1.0), LIMITS)
+    assert few is not None
+    assert old is not None
+    assert (few.result, old.result) == (Result.NOT_MEASURED, Result.NOT_MEASURED)
+    assert "three passes" in few.detail
+    assert "no yardsticks" in old.detail
