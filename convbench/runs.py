@@ -24,6 +24,8 @@ from convbench.suite import Suite, find_suite, load_suite, suite_from_spec
 
 LOADER: Final = "convbench.catalog:load"
 QUICK_PASSES: Final = 2
+SHORT_S: Final = 60.0
+"""A budget below this has no seconds to spare for the machine's ceilings."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def measure(folder: RunFolder, observer: Observer) -> None:
         observer,
     )
     try:
-        if not (options["verify_only"] or options["quick"]):
+        if not (options["verify_only"] or options["quick"] or _is_short(options["budget_s"])):
             _find_ceilings(folder)
         coordinator.run()
     finally:
@@ -142,6 +144,10 @@ def measure(folder: RunFolder, observer: Observer) -> None:
                 }
             )
         )
+
+
+def _is_short(budget_s: float | None) -> bool:
+    return budget_s is not None and budget_s < SHORT_S
 
 
 def _find_ceilings(folder: RunFolder) -> None:

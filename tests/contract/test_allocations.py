@@ -109,6 +109,6 @@ class _Open(PreparedConv):
 
 @pytest.mark.usefixtures("fresh_blocks")
 def test_what_allocates_is_found() -> None:
-    x, y = np.ones(65536, np.float32), np.empty(65536, np.float32)
+    x, y = np.ones(2**22, np.float32), np.empty(2**22, np.float32)  # 16 MiB: more than a hole in the heap
     assert faulted_pages(warm_call(_Hidden(), x, y)) > 32
     assert traced_bytes(warm_call(_Open(), x, y)) >= x.nbytes
