@@ -5,12 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Final
-
-import psutil
 
 from convbench import catalog, machine, runs, worktree
 from convbench.algorithm import ConvAlgorithm
@@ -24,9 +21,9 @@ from convbench.measure.pairs import Build, Item, PairOptions, Pairs
 from convbench.measure.trial import Told, Trial
 from convbench.measure.workers import Launch
 from convbench.operands import load_image
-from convbench.result import GateLimits, Record, RunInfo
+from convbench.result import GateLimits, Record
 from convbench.runs import LOADER, Wishes, selected
-from convbench.store import INFO, SCHEMA_VERSION, RunFolder
+from convbench.store import INFO, RunFolder, new_folder
 from convbench.suite import Suite
 
 BASE: Final = "base"
@@ -62,17 +59,15 @@ def gate(
     commit = worktree.resolve(root, against)
     known = catalog.load(wishes.plugins)
     ours, excluded = _from_here(root, known, selected(suite, known, wishes))
-    limits = suite.gate_limits(known)
-    if max_slowdown is not None:
-        limits = limits.model_copy(update={"max_slowdown": max_slowdown})
+    limits = _limits(suite, known, max_slowdown)
     with worktree.checked_out(root, commit) as base:
         _same_package(root, base.root, commit)
         launches = {
             BASE: _launch(base.root, root, wishes.plugins, base.kernels),
             CANDIDATE: _launch(root, root, wishes.plugins),
         }
-        info = _info(suite, known, ours, wishes)
-        folder = _fresh(out, f"gate-{suite.name}")
+        info = runs.run_info(suite, known, ours, wishes, memory_share=0.4)  # two of each are alive
+        folder = new_folder(out, f"gate-{suite.name}")
         builds = {
             name: Build(
                 name if name == CANDIDATE else f"base {against}",
@@ -124,9 +119,7 @@ def gate_stored(
     theirs, ours = stored.info.machine.get("fingerprint"), machine.fingerprint()
     if theirs != ours:
         raise OtherMachineError(f"--against {against}: was measured on another machine ({theirs}, this is {ours})")
-    limits = suite.gate_limits(catalog.load(wishes.plugins))
-    if max_slowdown is not None:
-        limits = limits.model_copy(update={"max_slowdown": max_slowdown})
+    limits = _limits(suite, catalog.load(wishes.plugins), max_slowdown)
     folder = runs.start(suite, out, wishes)
     runs.measure(folder, observer)
     outcomes = _against_stored(stored, folder, limits)
@@ -156,6 +149,11 @@ def gate_stored(
     )
     (folder.path / "gate.json").write_text(report.model_dump_json(indent=1), encoding="utf-8")
     return report
+
+
+def _limits(suite: Suite, known: Mapping[str, ConvAlgorithm], max_slowdown: float | None) -> GateLimits:
+    limits = suite.gate_limits(known)
+    return limits if max_slowdown is None else limits.model_copy(update={"max_slowdown": max_slowdown})
 
 
 def _against_stored(stored: RunFolder, new: RunFolder, limits: GateLimits) -> list[Outcome]:
@@ -219,38 +217,3 @@ def _launch(side: Path, root: Path, plugins: Sequence[Path], kernels: Path | Non
         import_first=_import_places(root, side),
         environment=tuple(environment.items()),
     )
-
-
-def _info(suite: Suite, known: Mapping[str, ConvAlgorithm], names: tuple[str, ...], wishes: Wishes) -> RunInfo:
-    cells = suite.cells(len(machine.usable_cores()), list(wishes.threads) or None)
-    return RunInfo(
-        schema_version=SCHEMA_VERSION,
-        suite_name=suite.name,
-        suite_description=suite.description,
-        suite_text=suite.text,
-        suite_sha256=suite.sha256,
-        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=suite.seed if wishes.seed is None else wishes.seed,
-        options={
-            "budget_s": suite.budget_s if wishes.budget_s is None else wishes.budget_s,
-            "timeout_s": suite.timeout_s,
-            "memory_limit_bytes": suite.memory_limit_bytes or int(0.4 * psutil.virtual_memory().available),
-            "input": suite.input,
-            "plugins": [str(path.resolve()) for path in wishes.plugins],
-        },
-        machine=machine.describe(),
-        versions=machine.versions(),
-        cells=cells,
-        algorithms=names,
-        precision={name: known[name].precision for name in names},
-        tags={name: tuple(sorted(known[name].tags)) for name in names},
-    )
-
-
-def _fresh(out: Path, name: str) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for attempt in range(100):
-        path = out / f"{name}-{stamp}{f'-{attempt}' if attempt else ''}"
-        if not path.exists():
-            return path
-    raise ConvbenchError(f"{out}: too many gates at once")

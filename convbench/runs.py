@@ -59,11 +59,21 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
     """A new run's folder, with nothing measured in it yet. Raises `SuiteError`, `ConvbenchError`."""
     known = catalog.load(wishes.plugins)
     names = selected(suite, known, wishes)
-    cores = len(machine.usable_cores())
-    cells = suite.cells(cores, list(wishes.threads) or None)
     if wishes.device is not None and wishes.device != suite.device:
         raise SuiteError(f"{suite.where('device')}: the suite is for device {suite.device}, not {wishes.device}")
-    info = RunInfo(
+    return RunFolder.create(out, run_info(suite, known, names, wishes))
+
+
+def run_info(
+    suite: Suite,
+    known: Mapping[str, ConvAlgorithm],
+    names: tuple[str, ...],
+    wishes: Wishes,
+    memory_share: float = 0.8,
+) -> RunInfo:
+    """What a run of these contenders would be; each gets `memory_share` of what is free, unless the suite says more."""
+    cores = len(machine.usable_cores())
+    return RunInfo(
         schema_version=SCHEMA_VERSION,
         suite_name=suite.name,
         suite_description=suite.description,
@@ -75,7 +85,7 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
             "passes": min(suite.passes, QUICK_PASSES) if wishes.quick else suite.passes,
             "budget_s": suite.budget_s if wishes.budget_s is None else wishes.budget_s,
             "timeout_s": suite.timeout_s,
-            "memory_limit_bytes": suite.memory_limit_bytes or int(0.8 * psutil.virtual_memory().available),
+            "memory_limit_bytes": suite.memory_limit_bytes or int(memory_share * psutil.virtual_memory().available),
             "quick": wishes.quick,
             "verify_only": wishes.verify_only,
             "input": suite.input,
@@ -85,14 +95,13 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
         machine=machine.describe(),
         versions=machine.versions(),
         git_commit=machine.git_commit(Path.cwd()),
-        cells=cells,
+        cells=suite.cells(cores, list(wishes.threads) or None),
         algorithms=names,
         precision={name: known[name].precision for name in names},
         tags={name: tuple(sorted(known[name].tags)) for name in names},
         versus=suite.sides({name: one.tags for name, one in known.items()}, names, cores),
         crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(names)),
     )
-    return RunFolder.create(out, info)
 
 
 def reopen(path: Path) -> RunFolder:

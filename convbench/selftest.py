@@ -24,7 +24,7 @@ from convbench.measure.trial import GateProgress, Trial
 from convbench.measure.workers import Launch
 from convbench.result import Block, Cell, GateLimits, RunInfo
 from convbench.spec import ConvSpec
-from convbench.store import SCHEMA_VERSION, RunFolder
+from convbench.store import SCHEMA_VERSION, RunFolder, new_folder
 
 SHARES: Final = (0.0, 0.02, 0.03, 0.05, 0.1, 0.2)
 TWINS: Final = 3
@@ -66,7 +66,7 @@ def selftest(
     A trial that the budget's end cuts short is not counted: what it lacks would be its slow decisions.
     """
     start_s = monotonic()
-    folder = out / f"selftest-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"
+    folder = new_folder(out, "selftest")
     decisions: list[Decision] = []
     with disturbed(disturb):
         for index in range(trials):

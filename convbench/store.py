@@ -38,17 +38,7 @@ class RunFolder:
     @staticmethod
     def create(out: Path, info: RunInfo) -> RunFolder:
         """A new folder `<out>/<suite>-<UTC time>/`. Raises `RunFolderError` where it cannot be written."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        for attempt in range(100):
-            path = out / f"{info.suite_name}-{stamp}{f'-{attempt}' if attempt else ''}"
-            try:
-                path.mkdir(parents=True)
-                break
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise RunFolderError(f"{path}: cannot be created: {error.strerror}") from error
-        return RunFolder.begin(path, info)
+        return RunFolder.begin(new_folder(out, info.suite_name), info)
 
     @staticmethod
     def begin(path: Path, info: RunInfo) -> RunFolder:
@@ -117,6 +107,21 @@ class RunFolder:
             if whole < len(text):
                 with journal.open("r+b") as stream:
                     stream.truncate(whole)
+
+
+def new_folder(out: Path, name: str) -> Path:
+    """`<out>/<name>-<UTC time>/`, made just now. Raises `RunFolderError` where it cannot be."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for attempt in range(100):
+        path = out / f"{name}-{stamp}{f'-{attempt}' if attempt else ''}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be created: {error.strerror}") from error
+        return path
+    raise RunFolderError(f"{out}: a hundred folders of {name} were made in this second")
 
 
 def _identity(block: Block) -> tuple[int, str, str]:

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from statistics import median
 from typing import Final, NamedTuple, final
 
 from scipy import special
@@ -65,9 +66,7 @@ def median_interval(logs: Sequence[float], confidence: float = CONFIDENCE) -> In
     if trim is None:
         return None
     ordered = sorted(logs)
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return Interval(median, ordered[trim], ordered[-1 - trim])
+    return Interval(median(ordered), ordered[trim], ordered[-1 - trim])
 
 
 @lru_cache(maxsize=4096)
@@ -111,7 +110,6 @@ class Question:
     screening: list[float] = field(default_factory=list)
     confirming: list[float] = field(default_factory=list)
     verdict: Verdict = Verdict.OPEN
-    p_value: float = 1.0
 
     def add(self, log: float) -> None:
         """One more pair's log(candidate / base); it changes nothing that is decided."""
@@ -147,8 +145,7 @@ def decide(questions: Iterable[Question], error: float = FAMILY_ERROR, *, closin
             question.verdict = _screened(question)
     due = {question: _p_value(question) for question in family if _is_due(question, closing)}
     alarms = holm(due, len(family), error / len(LOOKS))
-    for question, p_value in due.items():
-        question.p_value = p_value
+    for question in due:
         if question in alarms:
             question.verdict = Verdict.SLOWER if question.direction > 0 else Verdict.FASTER
         elif _refuted(question):

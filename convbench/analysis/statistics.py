@@ -125,12 +125,7 @@ def independent_ratio(numerator: Sequence[Block], denominator: Sequence[Block]) 
     samples = len(tops) + len(bottoms)
     if passes < 2:
         return Estimate(math.exp(center), None, None, passes, samples)
-    parts = [float(np.var(logs, ddof=1)) / len(logs) for logs in (tops, bottoms)]
-    variance = sum(parts)
-    if variance == 0:
-        return Estimate(math.exp(center), math.exp(center), math.exp(center), passes, samples)
-    spread = parts[0] ** 2 / (len(tops) - 1) + parts[1] ** 2 / (len(bottoms) - 1)
-    half = student_t(variance**2 / spread) * math.sqrt(variance)
+    half = welch_half_width(tops, bottoms)
     return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
 
 
@@ -144,7 +139,17 @@ def from_logs(logs: Sequence[float], samples: int) -> Estimate:
     return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
 
 
+def welch_half_width(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> float:
+    """Half of the interval of the difference of two means, of two numbers or more each, by Welch's t."""
+    parts = [float(np.var(side, ddof=1)) / len(side) for side in (first, second)]
+    variance = sum(parts)
+    if variance == 0:
+        return 0.0
+    spread = parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1)
+    return student_t(variance**2 / spread, confidence) * math.sqrt(variance)
+
+
 @lru_cache(maxsize=1024)
-def student_t(degrees_of_freedom: float) -> float:
-    """The two-sided 95 % quantile of Student's t."""
-    return float(special.stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+def student_t(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
+    """The two-sided quantile of Student's t."""
+    return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy import special
 
 from convbench.analysis.gate import boundary
 from convbench.analysis.outcomes import EXECUTE, Outcome, Result, larger, wrong
-from convbench.analysis.statistics import block_median, timed
+from convbench.analysis.statistics import block_median, timed, welch_half_width
 from convbench.result import Block, Cell, GateLimits, Status
 
 MARGIN: Final = 0.10
@@ -45,7 +44,10 @@ def compare(stored: Sequence[Block], new: Sequence[Block]) -> Compared | None:
         return None
     choices = {name: [_logs(side, name) for side in sides] for name in (NONE, *sorted(names))}
     best = min(choices, key=lambda name: _variance(choices[name]))
-    return _welch(*choices[best], yardstick=best)
+    before, after = choices[best]
+    center = float(np.mean(after) - np.mean(before))
+    half = welch_half_width(before, after, 1 - ERROR)
+    return Compared(center, center - half, center + half, best)
 
 
 def _logs(blocks: Sequence[Block], yardstick: str) -> list[float]:
@@ -60,17 +62,6 @@ def _logs(blocks: Sequence[Block], yardstick: str) -> list[float]:
 def _variance(sides: Sequence[Sequence[float]]) -> float:
     """Within the runs, pooled."""
     return sum(float(np.var(side)) * len(side) for side in sides)
-
-
-def _welch(stored: Sequence[float], new: Sequence[float], *, yardstick: str) -> Compared:
-    parts = [float(np.var(side, ddof=1)) / len(side) for side in (stored, new)]
-    center = float(np.mean(new) - np.mean(stored))
-    variance = sum(parts)
-    if variance == 0:
-        return Compared(center, center, center, yardstick)
-    freedom = variance**2 / (parts[0] ** 2 / (len(stored) - 1) + parts[1] ** 2 / (len(new) - 1))
-    half = float(special.stdtrit(freedom, 1 - ERROR / 2)) * math.sqrt(variance)
-    return Compared(center, center - half, center + half, yardstick)
 
 
 def outcome(

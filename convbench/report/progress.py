@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from time import monotonic
 from types import TracebackType
-from typing import Final, final
+from typing import Final, Self, final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -18,25 +18,23 @@ LINE_EVERY_S: Final = 10.0
 FAILURES: Final = (Status.DISAGREED, Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
 
 
-@final
-class ProgressView:
-    """Shows the pass, the cell, and what is left; failures as they happen, each kind once a contender."""
+class Bar:
+    """One line on a terminal that changes; elsewhere a plain line now and then."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, title: str = "") -> None:
         self.console = console
         self.last_line = -math.inf
-        self.told: set[tuple[str, Status]] = set()
         self.bar = Progress(
-            TextColumn("[bold]pass {task.fields[number]}[/]"),
+            TextColumn("[bold]{task.description}[/]"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]}  [dim]{task.fields[cell]}[/]"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=None, number=1, count="starting workers …", cell="")
+        self.task = self.bar.add_task(title, total=None, count="starting workers …", cell="")
 
-    def __enter__(self) -> ProgressView:
+    def __enter__(self) -> Self:
         self.bar.start()
         return self
 
@@ -44,6 +42,21 @@ class ProgressView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
+
+    def line(self, text: str, *, last: bool = False) -> None:
+        """Print `text` where there is no terminal, if it is time again or for the last time."""
+        if not self.console.is_terminal and (last or monotonic() - self.last_line >= LINE_EVERY_S):
+            self.last_line = monotonic()
+            self.console.print(text, highlight=False)
+
+
+@final
+class ProgressView(Bar):
+    """Shows the pass, the cell, and what is left; failures as they happen, each kind once a contender."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, "pass 1")
+        self.told: set[tuple[str, Status]] = set()
 
     def progress(self, progress: RunProgress) -> None:
         """See `Observer`."""
@@ -55,15 +68,12 @@ class ProgressView:
             self.task,
             completed=progress.done,
             total=progress.total,
-            number=progress.pass_index + 1,
+            description=f"pass {progress.pass_index + 1}",
             count=f"{progress.done}/{progress.total} cells, {left}",
             cell=progress.cell.key,
         )
-        last = progress.done == progress.total
-        if not self.console.is_terminal and (last or monotonic() - self.last_line >= LINE_EVERY_S):
-            self.last_line = monotonic()
-            place = f"pass {progress.pass_index + 1}: {progress.done}/{progress.total} cells"
-            self.console.print(f"{place}, {progress.elapsed_s:.0f} s, {left}", highlight=False)
+        place = f"pass {progress.pass_index + 1}: {progress.done}/{progress.total} cells"
+        self.line(f"{place}, {progress.elapsed_s:.0f} s, {left}", last=progress.done == progress.total)
 
     def _failure(self, block: Block) -> None:
         if (block.algorithm, block.status) not in self.told:
@@ -72,30 +82,8 @@ class ProgressView:
 
 
 @final
-class GateView:
+class GateView(Bar):
     """Shows the round, and how many contenders are still undecided."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.last_line = -math.inf
-        self.bar = Progress(
-            TextColumn("[bold]{task.description}[/]"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]}  [dim]{task.fields[cell]}[/]"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self.task = self.bar.add_task("", total=None, count="starting workers …", cell="")
-
-    def __enter__(self) -> GateView:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.stop()
 
     def progress(self, progress: GateProgress) -> None:
         """Called after every pair."""
@@ -117,9 +105,7 @@ class GateView:
             count=count,
             cell=f"{progress.item.algorithm} {progress.item.cell.key}",
         )
-        if not self.console.is_terminal and monotonic() - self.last_line >= LINE_EVERY_S:
-            self.last_line = monotonic()
-            self.console.print(f"{title}: {count}, {progress.elapsed_s:.0f} s", highlight=False)
+        self.line(f"{title}: {count}, {progress.elapsed_s:.0f} s")
 
 
 def time_left(progress: RunProgress) -> str:
