@@ -62,7 +62,8 @@ def label(one: Outcome) -> str:
 
 def _line(one: Outcome) -> tuple[str, ...]:
     times = seconds(one.base_s), seconds(one.candidate_s)
-    return (one.result, one.algorithm, one.name or one.cell, *times, changed(one), str(one.pairs))
+    spec, _, threads = one.cell.partition("@")
+    return (one.result, one.algorithm, f"{one.name or spec}@{threads}", *times, changed(one), str(one.pairs))
 
 
 def changed(one: Outcome) -> str:
