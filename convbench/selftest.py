@@ -12,9 +12,10 @@ import psutil
 
 from convbench import catalog, machine
 from convbench.algorithm import ConvAlgorithm
-from convbench.analysis.detection import Decision
+from convbench.analysis.detection import STORED_PASSES, Decision
 from convbench.analysis.rival_rules import RULES
 from convbench.analysis.statistics import block_median
+from convbench.analysis.stored_baseline import Pass, one_pass
 from convbench.errors import ConvbenchError
 from convbench.measure.case import Cases
 from convbench.measure.disturbance import disturbed
@@ -35,17 +36,23 @@ Told = Callable[[int, GateProgress], None]
 
 
 def workloads(cores: int) -> tuple[Workload, ...]:
-    """Kernels of four kinds: tiny, bound by products (one thread and all), by transforms, by memory."""
-    product = ConvSpec(c=16, h=28, w=28, k=32, r=3, s=3, padding=1)
+    """Kernels of four kinds: tiny, bound by products, by transforms, by memory; at one thread, and some at all.
+
+    They repeat so often that the shares are whole calls, or nearly so.
+    """
+    layer = ConvSpec(c=16, h=28, w=28, k=32, r=3, s=3, padding=1)
+    wide = ConvSpec(c=64, h=28, w=28, k=64, r=3, s=3, padding=1)
+    large = ConvSpec(h=2048, w=2048, r=3, s=3)
     found = [
-        Workload("tiny direct sums", "direct", ConvSpec(h=64, w=64, r=5, s=5), 1, 100),
-        Workload("im2col and BLAS", "im2col", product, 1, 100),
-        Workload("whole-image FFT", "fft", ConvSpec(h=128, w=128, r=15, s=15), 1, 20),
-        Workload("sums over a large image", "direct", ConvSpec(h=2048, w=2048, r=3, s=3), 1, 1),
+        Workload("tiny direct sums", "direct", ConvSpec(h=64, w=64, r=5, s=5), 1, 50),
+        Workload("im2col and BLAS", "im2col", layer, 1, 20),
+        Workload("whole-image FFT", "fft", ConvSpec(h=64, w=64, r=9, s=9), 1, 100),
+        Workload("sums over a large image", "direct", large, 1, 1),
     ]
     if cores > 1:
-        found.append(Workload("im2col and BLAS", "im2col", product, cores, 100))
-        found.append(Workload("sums over a large image", "direct", ConvSpec(h=2048, w=2048, r=3, s=3), cores, 1))
+        found.append(Workload("im2col in tiles and BLAS", "im2col_tiled", wide, cores, 20))
+        found.append(Workload("Winograd", "winograd", wide, cores, 50))
+        found.append(Workload("sums over a large image", "direct", large, cores, 1))
     return tuple(found)
 
 
@@ -116,7 +123,9 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
     ]
     items = {key: Item(cells[key], key[1]) for key in of}
     with Cases(seed=0, image=None) as cases:
-        options = PairOptions(memory_limit_bytes=int(0.4 * psutil.virtual_memory().available))
+        options = PairOptions(
+            memory_limit_bytes=int(0.4 * psutil.virtual_memory().available), with_yardsticks=STORED_PASSES
+        )
         pairs = Pairs(builds[0], builds[1], options, cases)
         trial = Trial(pairs, GateLimits(), list(items.values()), told)
         trial.run()
@@ -135,10 +144,17 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
                     spent_s=one.spent_s,
                     logs=tuple(trial.logs(item)),
                     base_s=tuple(block_median(block) for block in trial.blocks[item.key][0] if block.samples_s),
+                    at_s=monotonic(),
+                    stored=_passes(trial.blocks[item.key][0]),
+                    new=_passes(trial.blocks[item.key][1]),
                     rivals=_rivals(*trial.blocks[item.key]),
                 )
             )
     return found
+
+
+def _passes(side: Sequence[Block]) -> tuple[Pass, ...]:
+    return tuple(one_pass(block) for block in side[:STORED_PASSES] if block.samples_s)
 
 
 def _rivals(base: Sequence[Block], candidate: Sequence[Block]) -> dict[str, bool]:

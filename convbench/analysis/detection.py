@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -11,10 +12,17 @@ from scipy import special
 
 from convbench.analysis.outcomes import Result
 from convbench.analysis.statistics import from_logs
+from convbench.analysis.stored_baseline import MARGIN, NONE, compare, judge
 from convbench.result import Record
 
-RUN: Final = 5
+STORED_PASSES: Final = 5
 """Passes of a usual run."""
+
+STORED_RUNS: Final = 60
+"""Of a workload, that later ones are compared with: more would say the same again."""
+
+APART_S: Final = 600.0
+"""Between a run and the one that it is stored for, at least."""
 
 
 class Rate(Record):
@@ -58,6 +66,12 @@ class Decision(Record):
     """The base's block medians."""
     rivals: dict[str, bool]
     """Whether other tools would have raised an alarm on the same samples."""
+    at_s: float
+    """When it was made; of a clock that begins anywhere."""
+    stored: tuple[dict[str, float], ...]
+    """The base's first passes (`stored_baseline.Pass`), as a stored run has them."""
+    new: tuple[dict[str, float], ...]
+    """The candidate's."""
 
 
 class Coverage(Record):
@@ -112,17 +126,17 @@ def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
     """From contenders without extra work: a pair is a pass, and the first five of each decision are a run."""
     lines = []
     for threads in sorted({decision.threads for decision in decisions}):
-        same = [one for one in decisions if one.threads == threads and not one.share and len(one.logs) >= RUN]
+        same = [one for one in decisions if (one.threads, one.share) == (threads, 0)]
+        same = [one for one in same if len(one.logs) >= STORED_PASSES]
         if not same:
             continue
         long_run = {
             workload: median(s for one in same if one.workload == workload for s in one.base_s)
             for workload in {one.workload for one in same}
         }
-        ratios = [from_logs(one.logs[:RUN], RUN).contains(1.0) for one in same]
-        times = [
-            from_logs([math.log(s) for s in one.base_s[:RUN]], RUN).contains(long_run[one.workload]) for one in same
-        ]
+        runs = [(one, one.logs[:STORED_PASSES], [math.log(s) for s in one.base_s[:STORED_PASSES]]) for one in same]
+        ratios = [from_logs(logs, STORED_PASSES).contains(1.0) for _, logs, _ in runs]
+        times = [from_logs(logs, STORED_PASSES).contains(long_run[one.workload]) for one, _, logs in runs]
         lines.append(
             Coverage(
                 threads=threads,
@@ -131,6 +145,48 @@ def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
             )
         )
     return lines
+
+
+class Drift(Record):
+    """What became of runs that were stored: the alarms of those measured ten minutes later and more."""
+
+    threads: int
+    share: float
+    raw: Rate
+    """More than half of the margin by times alone."""
+    gate: Rate
+    """By yardsticks, and confirmed by the run after it, as `gate --against RUN` does."""
+
+
+def drift(decisions: Sequence[Decision]) -> list[Drift]:
+    """Every decision's base as a stored run, against the candidates of later ones."""
+    lines = []
+    for threads, share in sorted({(one.threads, one.share) for one in decisions}):
+        raw: list[bool] = []
+        gate: list[bool] = []
+        for workload in {one.workload for one in decisions if one.threads == threads}:
+            some = [one for one in decisions if (one.threads, one.workload) == (threads, workload)]
+            new = [one for one in some if one.share == share]
+            for stored in some[:: len(some) // STORED_RUNS + 1]:
+                later = [one for one in new if one.at_s >= stored.at_s + APART_S]
+                raw += [_raw_change(stored, one) > math.log1p(MARGIN) / 2 for one in later]
+                slower = [_is_slower(stored, one) for one in later]
+                gate += [first and again for first, again in pairwise(slower)]
+        if gate:
+            lines.append(
+                Drift(threads=threads, share=share, raw=Rate.of(sum(raw), len(raw)), gate=Rate.of(sum(gate), len(gate)))
+            )
+    return lines
+
+
+def _raw_change(stored: Decision, new: Decision) -> float:
+    before, after = ([one[NONE] for one in side] for side in (stored.stored, new.new))
+    return median(after) - median(before)
+
+
+def _is_slower(stored: Decision, new: Decision) -> bool:
+    found = compare(stored.stored, new.new)
+    return found is not None and judge(found, MARGIN) is Result.SLOWER
 
 
 def smallest_seen(lines: Sequence[Line], threads: int, at_least: float = 0.95) -> float | None:

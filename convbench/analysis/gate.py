@@ -1,17 +1,20 @@
 """Did the candidate become slower than the base? Decisions from pairs of processes, one number a pair.
 
-A pair's number is log(candidate / base). Half of the slowdown that must not be missed is the *boundary*: what lies
-above it raises an alarm. A true slowdown of the stated size then is as far from the boundary as no change at all.
+A pair's number is log(candidate / base). Two fifths of the slowdown that must not be missed are the *boundary*: what
+lies above it raises an alarm. A slowdown of three fifths of the limit is as far from it as one of a fifth.
 
 1. *Screening.* After six pairs or more, the distribution-free interval of their median (order statistics, 95 %)
    lies below the boundary: not slower. Above it: a suspect. Else more pairs.
-2. *Confirmation.* A suspect is measured again from nothing, by fresh processes. Of n pairs without a true excess,
-   at most half lie above the boundary, so the number above it is at most binomial(n, ½), whatever the noise looks like:
-   the sign test. Its p-value, by Holm's rule over all questions that the suite asks, and divided over the
-   looks that are taken, must be below 1 % to raise the alarm. So a suite in which nothing changed raises
-   one in at most 1 of 100 gates.
+2. *Confirmation.* A suspect is measured again from nothing, by fresh processes. Two sign tests have to agree. Were both
+   commits equally fast, each pair would lie above 0 or below it with the same chance, whatever the noise looks like;
+   of n pairs, binomial(n, ½) lie above. This p-value must be below 1 % by Holm's rule, shared among the looks that
+   are taken. And the median must lie above the boundary, at 10 %: certain to be slower, and by more than a trifle.
 
-What is neither within the time given is *inconclusive*.
+The new pairs owe nothing to those of the screening, so only what may come to be confirmed counts in Holm's family:
+suspects, and what may still become one. So of 100 gates over unchanged suites, at most one raises an alarm.
+
+What is known to a tenth of the limit, and is within it, is the *same*, too. What is neither within the time given
+is *inconclusive*, unless its interval lies within the limit.
 
 Sources: David & Nagaraja, Order Statistics (2003), §7.1; Holm, Scand. J. Stat. 6 (1979) 65–70.
 """
@@ -33,8 +36,17 @@ from convbench.analysis.statistics import CONFIDENCE
 FAMILY_ERROR: Final = 0.01
 """How often a gate over a suite in which nothing changed may raise an alarm."""
 
-LOOKS: Final = (10, 14, 20, 28, 40, 60, 90)
-"""After how many pairs a suspect is judged."""
+LOOKS: Final = {10: 1 / 4, 14: 1 / 4, 20: 1 / 4, 28: 1 / 16, 40: 1 / 16, 60: 1 / 16, 90: 1 / 16}
+"""After how many pairs a suspect is judged, and what share of the error each of these looks may spend."""
+
+EXCESS_ERROR: Final = 0.1
+"""How often a slowdown that is at the boundary may pass for a larger one, at one look."""
+
+BOUNDARY: Final = 0.4
+"""Of the logarithm of the slowdown that must be found."""
+
+PRECISE: Final = 0.1
+"""Of the same: half an interval's width with which there is nothing more to learn."""
 
 FEWEST_PAIRS: Final = 6  # the least for which (smallest, largest) is a 95 % interval of the median
 
@@ -47,6 +59,8 @@ class Verdict(StrEnum):
     SAME = "same"
     SLOWER = "slower"
     FASTER = "faster"
+    LEFT = "left"
+    """Not suspected, and not asked any further: the contender is decided otherwise."""
 
 
 class Interval(NamedTuple):
@@ -55,6 +69,15 @@ class Interval(NamedTuple):
     median: float
     low: float
     high: float
+
+    @property
+    def half_width(self) -> float:
+        """Of log(candidate / base)."""
+        return (self.high - self.low) / 2
+
+    def towards(self, direction: int) -> Interval:
+        """As it is for 1, of base / candidate for −1."""
+        return self if direction > 0 else Interval(-self.median, -self.high, -self.low)
 
 
 def median_interval(logs: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
@@ -105,8 +128,8 @@ class Question:
     cell: str
     algorithm: str
     quantity: str
-    boundary: float
-    """Of log(candidate / base): half of the logarithm of the slowdown that must be found."""
+    slowdown: float
+    """The one that must be found: 0.05 is 5 %."""
     screening: list[float] = field(default_factory=list)
     confirming: list[float] = field(default_factory=list)
     verdict: Verdict = Verdict.OPEN
@@ -115,6 +138,16 @@ class Question:
         """One more pair's log(candidate / base); it changes nothing that is decided."""
         if not self.decided:
             (self.confirming if self.verdict is Verdict.SUSPECT else self.screening).append(log)
+
+    @property
+    def limit(self) -> float:
+        """Of log(candidate / base)."""
+        return math.log1p(self.slowdown)
+
+    @property
+    def boundary(self) -> float:
+        """What lies above it raises an alarm; of log(candidate / base)."""
+        return boundary(self.slowdown)
 
     @property
     def decided(self) -> bool:
@@ -139,26 +172,27 @@ class Question:
 
 def decide(questions: Iterable[Question], error: float = FAMILY_ERROR, *, closing: bool = False) -> None:
     """Take every decision that the pairs so far allow; `closing` when there will be no more of them."""
-    family = list(questions)
-    for question in family:
+    asked = list(questions)
+    for question in asked:
         if question.verdict is Verdict.OPEN:
-            question.verdict = _screened(question)
-    due = {question: _p_value(question) for question in family if _is_due(question, closing)}
-    alarms = holm(due, len(family), error / len(LOOKS))
+            question.verdict = _screened(question, closing)
+    family = sum(question.verdict not in (Verdict.SAME, Verdict.LEFT) for question in asked)
+    due = {question: _p_value(question) for question in asked if _is_due(question, closing)}
+    certain = holm(due, family, error)
     for question in due:
-        if question in alarms:
+        if question in certain and _is_large(question):
             question.verdict = Verdict.SLOWER if question.direction > 0 else Verdict.FASTER
-        elif _refuted(question):
+        elif _is_small(question, question.confirming, question.direction, closing):
             question.verdict = Verdict.SAME
 
 
-def _screened(question: Question) -> Verdict:
+def _screened(question: Question, closing: bool) -> Verdict:
     interval = median_interval(question.screening)
     if interval is None:
         return Verdict.OPEN
     if interval.low > question.boundary or interval.high < -question.boundary:
         return Verdict.SUSPECT
-    return Verdict.SAME if interval.high < question.boundary else Verdict.OPEN
+    return Verdict.SAME if _is_small(question, question.screening, 1, closing) else Verdict.OPEN
 
 
 def _is_due(question: Question, closing: bool) -> bool:
@@ -168,14 +202,26 @@ def _is_due(question: Question, closing: bool) -> bool:
 
 
 def _p_value(question: Question) -> float:
-    return sign_test([question.direction * log for log in question.confirming], question.boundary)
+    """Of the confirmation, over the share of the error that this look may spend; a closing one takes the next's."""
+    count = len(question.confirming)
+    share = next((share for look, share in LOOKS.items() if look >= count), None)
+    return 1.0 if share is None else sign_test([question.direction * log for log in question.confirming], 0.0) / share
 
 
-def _refuted(question: Question) -> bool:
-    interval = median_interval([question.direction * log for log in question.confirming])
-    return interval is not None and interval.high < question.boundary
+def _is_large(question: Question) -> bool:
+    return sign_test([question.direction * log for log in question.confirming], question.boundary) <= EXCESS_ERROR
+
+
+def _is_small(question: Question, logs: Sequence[float], direction: int, closing: bool) -> bool:
+    """Below the boundary; or within the limit, where that is all that will be known."""
+    found = median_interval(logs)
+    if found is None:
+        return False
+    high = found.towards(direction).high
+    precise = found.half_width <= PRECISE * question.limit
+    return high < question.boundary or ((precise or closing) and high < question.limit)
 
 
 def boundary(slowdown: float) -> float:
-    """The boundary for a slowdown (0.05 is 5 %) that must be found."""
-    return math.log1p(slowdown) / 2
+    """The boundary for a slowdown (0.05 is 5 %) that must be found, of log(candidate / base)."""
+    return BOUNDARY * math.log1p(slowdown)

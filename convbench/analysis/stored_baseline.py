@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from convbench.analysis.gate import boundary
 from convbench.analysis.outcomes import EXECUTE, Outcome, Result, larger, wrong
 from convbench.analysis.statistics import block_median, timed, welch_half_width
 from convbench.result import Block, Cell, GateLimits, Status
@@ -25,6 +24,10 @@ FEWEST_PASSES: Final = 3
 NONE: Final = "no yardstick"
 
 
+Pass = dict[str, float]
+"""The logarithm of a block's median by itself (`NONE`), and over each yardstick's median."""
+
+
 class Compared(NamedTuple):
     """log(new / stored), its interval, and what it was divided by."""
 
@@ -34,15 +37,20 @@ class Compared(NamedTuple):
     yardstick: str
 
 
-def compare(stored: Sequence[Block], new: Sequence[Block]) -> Compared | None:
-    """Two runs' blocks of a contender in a cell; None with fewer than three passes of each, or without yardsticks."""
-    sides = [list(timed(side).values()) for side in (stored, new)]
-    if min(map(len, sides)) < FEWEST_PASSES:
+def one_pass(block: Block) -> Pass:
+    """What a timed block says."""
+    found = {NONE: math.log(block_median(block))}
+    return found | {name: found[NONE] - math.log(float(np.median(s))) for name, s in block.yardsticks.items()}
+
+
+def compare(stored: Sequence[Pass], new: Sequence[Pass]) -> Compared | None:
+    """Two runs of a contender in a cell; None with fewer than three passes of each, or without yardsticks."""
+    if min(len(stored), len(new)) < FEWEST_PASSES:
         return None
-    names = set.intersection(*(set(block.yardsticks) for side in sides for block in side))
-    if not names:
+    names = set.intersection(*(set(one) for one in (*stored, *new)))
+    if names == {NONE}:
         return None
-    choices = {name: [_logs(side, name) for side in sides] for name in (NONE, *sorted(names))}
+    choices = {name: [[one[name] for one in side] for side in (stored, new)] for name in sorted(names)}
     best = min(choices, key=lambda name: _variance(choices[name]))
     before, after = choices[best]
     center = float(np.mean(after) - np.mean(before))
@@ -50,31 +58,32 @@ def compare(stored: Sequence[Block], new: Sequence[Block]) -> Compared | None:
     return Compared(center, center - half, center + half, best)
 
 
-def _logs(blocks: Sequence[Block], yardstick: str) -> list[float]:
-    """One number a pass: the logarithm of the block's median, over the yardstick's."""
-    return [
-        math.log(block_median(block))
-        - (0.0 if yardstick == NONE else math.log(float(np.median(block.yardsticks[yardstick]))))
-        for block in blocks
-    ]
-
-
 def _variance(sides: Sequence[Sequence[float]]) -> float:
     """Within the runs, pooled."""
     return sum(float(np.var(side)) * len(side) for side in sides)
 
 
+def judge(found: Compared, slowdown: float) -> Result:
+    """Slower where it is so by more than half of `slowdown`, and the interval clear of 0."""
+    limit = math.log1p(slowdown) / 2  # no change and a slowdown of the stated size are equally far from it
+    if found.low > 0 and found.center > limit:
+        return Result.SLOWER
+    if found.high < 0 and found.center < -limit:
+        return Result.FASTER
+    return Result.SAME if found.high < math.log1p(slowdown) else Result.INCONCLUSIVE
+
+
 def outcome(
     cell: Cell, algorithm: str, stored: Sequence[Block], new: Sequence[Block], limits: GateLimits
 ) -> Outcome | None:
-    """The verdict: slower by more than half of the limit, the interval clear of 0; the yardstick is in its detail.
+    """The verdict, with the yardstick in its detail.
 
     The limit is the suite's, but 10 % at least. None where neither run supports the cell.
     """
     if all(block.status is Status.UNSUPPORTED for block in (*stored, *new)):
         return None
     slowdown = max(MARGIN, limits.slowdown(cell, algorithm, EXECUTE))
-    found = compare(stored, new)
+    found = compare(*([one_pass(block) for block in timed(side).values()] for side in (stored, new)))
     known: Mapping[str, object] = {
         "cell": cell.key,
         "name": cell.name,
@@ -89,15 +98,7 @@ def outcome(
         lacking = "fewer than three passes" if min(len(timed(side)) for side in (stored, new)) < FEWEST_PASSES else ""
         result = Result.NOT_MEASURED
         return Outcome(**known, result=result, detail=lacking or "the stored run has no yardsticks; measure it anew")  # type: ignore[arg-type]
-    limit = boundary(slowdown)
-    if found.low > 0 and found.center > limit:
-        result = Result.SLOWER
-    elif found.high < 0 and found.center < -limit:
-        result = Result.FASTER
-    elif found.high < math.log1p(slowdown):
-        result = Result.SAME
-    else:
-        result = Result.INCONCLUSIVE
+    result = judge(found, slowdown)
     return Outcome(
         **known,  # type: ignore[arg-type]
         result=result,

@@ -154,12 +154,26 @@ class Bench:
                 break
         self.samples_s.append(sample_s)
         if len(self.samples_s) == self.wanted:
-            after_s = stolen_s()
-            if after_s is not None and self.stolen_before_s is not None:
-                self.stolen_s = after_s - self.stolen_before_s
-            self.clock_hz = clock_hz(self.core or 0)
-        if effort.yardsticks and len(self.samples_s) in (1, (self.wanted + 1) // 2, self.wanted):
+            self.stop(effort)
+        elif effort.yardsticks and len(self.samples_s) in (1, (self.wanted + 1) // 2):
             self._measure_yardsticks()
+
+    def stop(self, effort: Effort) -> None:
+        """No more samples: note what the machine did meanwhile."""
+        self.wanted = len(self.samples_s)
+        after_s = stolen_s()
+        if after_s is not None and self.stolen_before_s is not None:
+            self.stolen_s = after_s - self.stolen_before_s
+        self.clock_hz = clock_hz(self.core or 0)
+        if effort.yardsticks:
+            self._measure_yardsticks()
+
+    def move(self) -> None:
+        """Put x and y elsewhere, and execute once."""
+        try:
+            self._ask("move")
+        except WorkerFailedError as failure:
+            self._fail(failure)
 
     def cool(self, effort: Effort) -> None:
         """Time a few calls with cold caches, after the hot samples."""

@@ -25,6 +25,8 @@ class Effort:
     """Warm-up is detected; this bounds it. A call longer than this is its own warm-up."""
     yardsticks: bool = True
     """Whether to time fixed computations between the samples; pairs that live side by side need none."""
+    samples_a_place: int | None = None
+    """After how many samples x and y are moved, so that a block's median is not that of one lucky place."""
     cold_samples: int = 7
     """Single calls with cold caches, where a suite asks for them."""
     longest_retaken_s: float = 10e-3
@@ -35,6 +37,10 @@ class Effort:
     def batch(self, call_s: float) -> int:
         """Calls in a sample."""
         return max(1, round(self.sample_s / max(call_s, 1e-9)))
+
+    def moves(self, taken: int) -> bool:
+        """Whether x and y are moved before the next sample."""
+        return self.samples_a_place is not None and taken > 0 and taken % self.samples_a_place == 0
 
     def retakes(self, call_s: float) -> int:
         """How often a disturbed sample is taken again: a long one is likely to be disturbed each time."""

@@ -78,7 +78,8 @@ class WithExtraWork(ConvAlgorithm):
         whole = self.inner.plan(spec, resources)
         if not rows:
             return _Plan(whole, None, calls, spec)
-        band = replace(spec, h=(rows - 1) * spec.stride[0] + spec.dilation[0] * (spec.r - 1) + 1)
+        height = (rows - 1) * spec.stride[0] + spec.dilation[0] * (spec.r - 1) + 1 - sum(spec.padding[0])
+        band = replace(spec, h=max(height, 1))
         return _Plan(whole, self.inner.plan(band, resources), calls, band)
 
 
@@ -105,14 +106,14 @@ class _Prepared(PreparedConv):
         self.whole = whole
         self.band = band
         self.calls = calls
-        self.rows = band_spec.h
+        self.rows = np.ones(band_spec.input_shape if band is not None else 0, band_spec.dtype)
         self.spare = np.empty(band_spec.output_shape if band is not None else 0, band_spec.dtype)
 
     def execute(self, x: Array, y: Array) -> None:
         for _ in range(self.calls):
             self.whole.execute(x, y)
         if self.band is not None:
-            self.band.execute(x[:, :, : self.rows], self.spare)  # contiguous, for one image of one channel
+            self.band.execute(self.rows, self.spare)
 
 
 def contenders(

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from convbench.algorithm import ConvAlgorithm
+from convbench.measure.compilations import load_registries
 from convbench.measure.worker import serve
 
 PR_SET_PDEATHSIG: Final = 1
@@ -44,6 +45,7 @@ def main() -> None:
     except Exception as error:
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"[:2000]}).encode())
         return
+    load_registries()
     gc.freeze()  # the libraries' own objects: no collection in a worker need look at them again
     control.send(json.dumps({"ready": sorted(algorithms)}).encode())
     _serve_forks(control, algorithms)

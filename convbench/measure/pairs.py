@@ -8,10 +8,11 @@ the logarithm of candidate / base (`analysis.statistics.paired_log_ratios`).
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final, NamedTuple, final
 
@@ -27,12 +28,28 @@ from convbench.measure.workers import Launch, Workers
 from convbench.result import Block, Cell, Status
 from convbench.store import RunFolder
 
-PAIR: Final = Effort(sample_s=2e-3, block_s=0.06, min_samples=7, max_samples=25, warm_up_s=0.03, yardsticks=False)
-"""A pair is cheap: the next one says more than another sample of this one."""
+PAIR: Final = Effort(
+    sample_s=1e-3,
+    block_s=0.1,
+    min_samples=5,
+    max_samples=64,
+    warm_up_s=0.02,
+    rewarm_s=0.0,
+    samples_a_place=4,
+)
+"""A pair is cheap: the next one says more than another sample of this one. Both sides find the caches as the other
+left them, and turns that are short meet the same moment."""
+
+FEWEST_TURNS: Final = 6
+PRECISE: Final = 0.008
+"""Standard error of a pair's number with which its turns end early: processes differ by more than that."""
 
 
-PAIRS_A_START: Final = 12
+PAIRS_A_START: Final = 100
 """Pairs made by processes that were forked from the same two: with few items, starting would take most of the time."""
+
+PAIRS_OF_ONE: Final = 8
+"""The most of an item among them: what a start has drawn (addresses of libraries) is in all of its forks."""
 
 
 JUDGED: Final = 3
@@ -68,6 +85,8 @@ class PairOptions:
     timeout_s: float = 30.0
     memory_limit_bytes: int = 4 * 2**30
     image: Array | None = None
+    with_yardsticks: int = 0
+    """Pairs of each item beside which fixed computations are timed, as runs do it that are stored."""
 
 
 class UnloadableError(ConvbenchError):
@@ -110,7 +129,7 @@ class Pairs:
             share_s = (monotonic() - start_s) / len(items)
             for item in items:
                 self.spent_s[item.key] += share_s
-            for _ in range(max(1, PAIRS_A_START // len(items))):
+            for _ in range(min(max(1, PAIRS_A_START // len(items)), PAIRS_OF_ONE)):
                 for item in order.sample(items, k=len(items)):
                     if not wanted(item):
                         continue
@@ -152,8 +171,10 @@ class Pairs:
                 else:
                     bench.trust()
                 benches[build.name] = bench
-        if len(benches) == 2 and all(bench.status is Status.PASSED for bench in benches.values()):
-            self._take_turns(list(benches.values()), order)
+        timed = [bench for bench in benches.values() if bench.status is Status.PASSED]
+        if len(timed) == 2:
+            effort = replace(self.options.effort, yardsticks=index < self.options.with_yardsticks)
+            take_turns((timed[0], timed[1]), order, effort)
         for bench in benches.values():
             if judged:
                 bench.judge_again(self.cases.output, case)
@@ -164,20 +185,36 @@ class Pairs:
             build.folder.append([block])
         return blocks[0], blocks[1]
 
-    def _take_turns(self, benches: Sequence[Bench], order: random.Random) -> None:
-        """Sample both as often and in batches of the same size, in turns whose order is drawn anew each time."""
-        effort = self.options.effort
-        for bench in benches:
-            bench.warm_up(effort, effort.block_s)
-        if any(bench.status is not Status.PASSED for bench in benches):
-            return
-        call_s = float(np.median([bench.call_s for bench in benches]))
-        batch, wanted = effort.batch(call_s), effort.samples(call_s, effort.block_s)
-        for bench in benches:
-            bench.batch, bench.wanted = batch, max(wanted, effort.min_samples)
-        while all(bench.wants_more for bench in benches):
-            for bench in order.sample(benches, k=2):
-                bench.sample(effort)
+
+def take_turns(benches: tuple[Bench, Bench], order: random.Random, effort: Effort) -> None:
+    """Sample both as often and in batches of the same size, in turns whose order is drawn anew each time."""
+    for bench in benches:
+        bench.warm_up(effort, effort.block_s)
+    if any(bench.status is not Status.PASSED for bench in benches):
+        return
+    call_s = float(np.median([bench.call_s for bench in benches]))
+    batch, wanted = effort.batch(call_s), effort.samples(call_s, effort.block_s)
+    for bench in benches:
+        bench.batch, bench.wanted = batch, max(wanted, effort.min_samples)
+    while all(bench.wants_more for bench in benches):
+        if effort.moves(len(benches[0].samples_s)):
+            for bench in benches:
+                bench.move()
+        for bench in order.sample(benches, k=2):
+            bench.sample(effort)
+        if benches[0].wants_more and _standard_error(*benches) < PRECISE:
+            for bench in benches:
+                bench.stop(effort)
+
+
+def _standard_error(first: Bench, second: Bench) -> float:
+    """Of the median over the turns of log(first / second), from their median absolute deviation."""
+    turns = min(len(first.samples_s), len(second.samples_s))
+    if turns < FEWEST_TURNS:
+        return math.inf
+    logs = np.log(first.samples_s[:turns]) - np.log(second.samples_s[:turns])
+    spread = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+    return math.sqrt(math.pi / 2 / turns) * spread
 
 
 def _absent(item: Item, index: int) -> Block:

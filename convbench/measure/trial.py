@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import final
 
-from convbench.analysis.gate import Question, Verdict, boundary, decide
+from convbench.analysis.gate import Question, Verdict, decide
 from convbench.analysis.outcomes import EXECUTE, QUANTITIES, Outcome, failed, outcome, pair_logs
 from convbench.measure.pairs import Item, Pairs
 from convbench.result import Block, GateLimits
@@ -45,12 +45,14 @@ class Trial:
                     item.cell.key,
                     item.algorithm,
                     quantity,
-                    boundary(limits.slowdown(item.cell, item.algorithm, quantity)),
+                    limits.slowdown(item.cell, item.algorithm, quantity),
                 )
                 for quantity in QUANTITIES
             }
             for item in items
         }
+        self.suspected: dict[tuple[str, str], int] = {}
+        """In which round a contender was: its confirmation has to come from processes that were started later."""
         self.blocks: dict[tuple[str, str], tuple[list[Block], list[Block]]] = {item.key: ([], []) for item in items}
 
     def run(self, budget_s: float | None = None) -> None:
@@ -58,7 +60,8 @@ class Trial:
         end_s = self.start_s + (math.inf if budget_s is None else budget_s)
 
         def wanted(item: Item) -> bool:
-            return monotonic() < end_s and self._pending(item)
+            fresh = self.suspected.get(item.key) != self.pairs.rounds
+            return fresh and monotonic() < end_s and self._pending(item)
 
         while pending := [item for item in self.items if wanted(item)]:
             self.pairs.round(pending, wanted, self._take)
@@ -92,6 +95,10 @@ class Trial:
         for quantity, log in pair_logs(base, candidate).items():
             self.questions[item.key][quantity].add(log)
         decide(self._asked())
+        if not self._pending(item):
+            self._leave(item)
+        elif any(question.verdict is Verdict.SUSPECT for question in self.questions[item.key].values()):
+            self.suspected.setdefault(item.key, self.pairs.rounds)
         verdicts = [question.verdict for question in self._asked()]
         self.told(
             GateProgress(
@@ -103,6 +110,12 @@ class Trial:
                 monotonic() - self.start_s,
             )
         )
+
+    def _leave(self, item: Item) -> None:
+        """No more pairs come: what has not been suspected by now will not be."""
+        for question in self.questions[item.key].values():
+            if question.verdict is Verdict.OPEN and question.quantity != EXECUTE:
+                question.verdict = Verdict.LEFT
 
     def _asked(self) -> list[Question]:
         return [question for questions in self.questions.values() for question in questions.values()]

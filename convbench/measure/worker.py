@@ -10,6 +10,7 @@ import ctypes
 import gc
 import json
 import platform
+import random
 import socket
 import traceback
 from collections.abc import Callable
@@ -36,6 +37,8 @@ SWEEPS: Final = 2
 """Times the largest cache: it does not evict in strict order."""
 LARGE_CACHE_BYTES: Final = 2**25
 """Where the system does not tell."""
+
+MOVED_BYTES: Final = 2**22
 
 Reply = dict[str, Any]
 T = TypeVar("T")
@@ -153,6 +156,18 @@ class Contender:
                     break
         return {"calls_s": calls}
 
+    def move(self) -> Reply:
+        """Put x and y elsewhere, and execute once: how they lie to each other and to pages can be worth percents.
+
+        What is larger than the near caches stays: its pages lie anywhere, and moving them takes longer than a sample.
+        """
+        assert self.prepared is not None
+        if not isinstance(self.prepared, ForeignConv) and self.x.nbytes + self.y.nbytes <= MOVED_BYTES:
+            self.x, self.y = moved(self.x), moved(self.y)
+            self.call = TimedCall(self.prepared.execute, (self.x, self.y))
+            self._batch_s(1)
+        return {}
+
     def sample(self, batch: int, rewarm: bool) -> Reply:
         """Time one batch, after one untimed call that brings the operands back into the caches.
 
@@ -243,6 +258,15 @@ class TimedCall:
 class _Nothing(PreparedConv):
     def execute(self, x: Array, y: Array) -> None:
         pass
+
+
+def moved(array: Array) -> Array:
+    """A copy that begins at a random multiple of 16 bytes, as malloc's arrays do."""
+    memory = np.empty(array.nbytes + 4096, np.uint8)
+    first = random.randrange(0, 4096, 16)  # noqa: S311
+    copy = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

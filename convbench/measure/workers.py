@@ -54,10 +54,13 @@ class Launch:
 class Nursery:
     """One fresh process at a number of threads, on given cores; workers are forked from it.
 
+    Nurseries that are compared share the seed of their hashes: what a look into a dictionary costs depends on it,
+    and a call of a few microseconds makes enough of them to differ by a percent.
+
     It starts in the background; whoever asks it for something first waits until it is ready.
     """
 
-    def __init__(self, launch: Launch, threads: int, cores: Sequence[int]) -> None:
+    def __init__(self, launch: Launch, threads: int, cores: Sequence[int], hash_seed: int) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "convbench.measure.nursery"]
         command += [f"--control={theirs.fileno()}", f"--loader={launch.loader}"]
@@ -65,7 +68,7 @@ class Nursery:
         environment = {**os.environ, **WAITING, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         places = (*launch.import_first, *(place or Path.cwd() for place in sys.path))
         environment |= {"PYTHONPATH": os.pathsep.join(map(str, places))}
-        environment |= dict(launch.environment)
+        environment |= {"PYTHONHASHSEED": str(hash_seed), **dict(launch.environment)}
         self.process = subprocess.Popen(  # noqa: S603
             command,
             env=environment,
@@ -206,6 +209,7 @@ class Workers:
         self.launch = launch
         first = pass_index % len(cores)
         self.cores = (*cores[first:], *cores[:first])
+        self.pass_index = pass_index
         self.nurseries: dict[int, Nursery] = {}
         self.workers: dict[tuple[str, int], Worker] = {}
 
@@ -225,7 +229,7 @@ class Workers:
     def start(self, threads: int) -> Nursery:
         """The nursery for that many threads, which begins to start if there is none."""
         if threads not in self.nurseries:
-            self.nurseries[threads] = Nursery(self.launch, threads, self.cores[:threads])
+            self.nurseries[threads] = Nursery(self.launch, threads, self.cores[:threads], self.pass_index)
         return self.nurseries[threads]
 
     def drop(self, algorithm: str, threads: int) -> None:

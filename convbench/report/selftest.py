@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from convbench.analysis.detection import Decision, Rate, coverage, smallest_seen, table
+from convbench.analysis.detection import Decision, Rate, coverage, drift, smallest_seen, table
 from convbench.analysis.quantities import percent, plural
 from convbench.report.listings import print_table
 
@@ -40,6 +40,12 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
     for one in coverage(decisions):
         told = f"95 % intervals over five passes held the true ratio in {one.ratios}, the long-run time in {one.times}"
         console.print(f"{plural(one.threads, 'thread')}: {told}", highlight=False)
+    stored = [
+        (str(one.threads), f"{percent(one.share)}" if one.share else "none", str(one.raw), str(one.gate))
+        for one in drift(decisions)
+    ]
+    if stored:
+        print_table(console, ("threads", "slowdown", "> 5 % against a stored run", "by yardsticks, confirmed"), stored)
 
 
 def _short(rate: Rate | None) -> str:

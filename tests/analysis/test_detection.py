@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from convbench.analysis.detection import Decision, Rate, coverage, smallest_seen, table
+from convbench.analysis.detection import APART_S, Decision, Rate, coverage, drift, smallest_seen, table
 from convbench.analysis.outcomes import Result
 from convbench.analysis.rival_rules import asv, pyperf, pytest_benchmark
+from convbench.analysis.stored_baseline import NONE
 
 
 @pytest.mark.parametrize(("count", "tries"), [(0, 1000), (3, 1000), (297, 300), (300, 300)])
@@ -30,6 +31,9 @@ def decision(share: float, result: Result, threads: int = 1) -> Decision:
         logs=(0.0,) * 6,
         base_s=(1.0,) * 6,
         rivals={"pyperf": True},
+        at_s=0.0,
+        stored=(),
+        new=(),
     )
 
 
@@ -82,3 +86,32 @@ def test_intervals_over_five_passes_hold_the_truth_in_nineteen_of_twenty() -> No
     (found,) = coverage(decisions)
     assert 0.93 < found.ratios.value < 0.97
     assert 0.93 < found.times.value < 0.97
+
+
+def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
+    """A machine that drifts by a tenth, and a yardstick that shows it."""
+    rng = np.random.default_rng(3)
+
+    def passes(machine: float, slowdown: float) -> tuple[dict[str, float], ...]:
+        drift, noise = 0.05 * rng.standard_normal(5), 0.01 * rng.standard_normal(5)
+        return tuple(
+            {NONE: machine + a + slowdown + b, "compute": slowdown + b} for a, b in zip(drift, noise, strict=True)
+        )
+
+    decisions = []
+    for at in range(20):
+        machine = 0.1 * rng.standard_normal()
+        for share in (0.0, 0.1):
+            update = {
+                "at_s": at * APART_S,
+                "stored": passes(machine, 0.0),
+                "new": passes(machine, np.log1p(share)),
+            }
+            decisions.append(decision(share, Result.SAME).model_copy(update=update))
+    same, slower = drift(decisions)
+    assert (same.share, slower.share) == (0.0, 0.1)
+    assert same.gate.tries == 2 * sum(range(19))
+    assert same.raw.value > 0.1
+    assert same.gate.value < 0.01
+    assert slower.gate.value > 0.9
+    assert drift([one.model_copy(update={"at_s": 0.0}) for one in decisions]) == []

@@ -13,8 +13,8 @@ from convbench.analysis.gate import LOOKS, Question, Verdict, boundary, decide, 
 B = boundary(0.05)
 
 
-def question(name: str = "a", limit: float = B) -> Question:
-    return Question("cell", name, "execute", limit)
+def question(name: str = "a", slowdown: float = 0.05) -> Question:
+    return Question("cell", name, "execute", slowdown)
 
 
 def feed(asked: list[Question], draw: object, rounds: int = 100) -> None:
@@ -88,11 +88,59 @@ def test_a_suspicion_that_does_not_come_again_is_dropped() -> None:
     assert one.verdict is Verdict.SAME
 
 
-def test_what_lies_at_the_boundary_stays_open() -> None:
+def test_what_lies_at_the_boundary_is_within_the_limit_and_so_the_same() -> None:
     rng = np.random.default_rng(3)
     one = question()
     feed([one], lambda _: B + rng.normal(0, 0.02), rounds=40)
+    assert one.verdict is Verdict.SAME
+    assert one.interval is not None
+    assert one.interval.high < one.limit
+
+
+def test_what_is_known_precisely_is_not_asked_for_ever() -> None:
+    rng = np.random.default_rng(3)
+    one = question()
+    feed([one], lambda _: B + rng.normal(0, 0.005), rounds=400)
+    assert one.verdict is Verdict.SAME
+    assert len(one.screening) < 60
+
+
+def test_what_may_exceed_the_limit_stays_undecided() -> None:
+    rng = np.random.default_rng(3)
+    one = question()
+    feed([one], lambda _: rng.normal(0.05, 0.2), rounds=20)
     assert not one.decided
+
+
+def test_a_trifle_is_no_alarm_however_certain() -> None:
+    one = question()
+    one.verdict = Verdict.SUSPECT
+    feed([one], lambda _: 0.9 * B)
+    assert one.verdict is Verdict.SAME
+
+
+def confirmed_after(family: int, verdict: Verdict) -> int:
+    """Pairs until a steady slowdown is confirmed, among others with this verdict."""
+    others = [question(str(index)) for index in range(family)]
+    for other in others:
+        other.verdict = verdict
+    one = question()
+    for _ in range(100):
+        one.add(math.log(1.1))
+        decide([one, *others])
+    assert one.verdict is Verdict.SLOWER
+    return len(one.confirming)
+
+
+def test_holms_family_is_what_may_come_to_be_confirmed() -> None:
+    assert confirmed_after(1000, Verdict.SAME) == 10
+    assert confirmed_after(1000, Verdict.LEFT) == 10
+    assert confirmed_after(20, Verdict.OPEN) == 14
+    assert confirmed_after(1000, Verdict.SUSPECT) == 20
+
+
+def test_the_looks_spend_the_error_once() -> None:
+    assert sum(LOOKS.values()) == 1
 
 
 def test_gates_without_a_change_raise_fewer_alarms_than_they_may() -> None:

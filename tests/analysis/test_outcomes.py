@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.analysis.gate import Question, Verdict, boundary
+from convbench.analysis.gate import Question, Verdict
 from convbench.analysis.outcomes import QUANTITIES, Outcome, Result, exit_code, failed, outcome, pair_logs
 from convbench.errors import ExitCode
 from convbench.result import Agreement, Block, Cell, GateException, GateLimits, Status
@@ -40,7 +40,7 @@ def block(
 
 
 def judged(base: list[Block], candidate: list[Block], **verdicts: Verdict) -> Outcome | None:
-    questions = {name: Question(CELL.key, "a", name, boundary(0.05)) for name in QUANTITIES}
+    questions = {name: Question(CELL.key, "a", name, 0.05) for name in QUANTITIES}
     for before, after in zip(base, candidate, strict=True):
         for name, log in pair_logs(before, after).items():
             questions[name].add(log)

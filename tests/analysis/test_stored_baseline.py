@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convbench.analysis.outcomes import Result
-from convbench.analysis.stored_baseline import NONE, compare, outcome
+from convbench.analysis.stored_baseline import NONE, Compared, compare, one_pass, outcome
 from convbench.result import Agreement, Block, Cell, GateLimits, Status
 from convbench.spec import ConvSpec
 
@@ -38,10 +38,14 @@ def run(
     return blocks
 
 
+def compared(stored: list[Block], new: list[Block]) -> Compared | None:
+    return compare([one_pass(block) for block in stored], [one_pass(block) for block in new])
+
+
 @pytest.mark.parametrize("bound_by", ["compute", "memory"])
 def test_the_yardstick_that_explains_the_drift_is_chosen(bound_by: str) -> None:
     rng = np.random.default_rng(0)
-    found = compare(run(rng, 1.0, bound_by=bound_by), run(rng, 1.2, bound_by=bound_by))
+    found = compared(run(rng, 1.0, bound_by=bound_by), run(rng, 1.2, bound_by=bound_by))
     assert found is not None
     assert found.yardstick == bound_by
     assert abs(found.center) < 0.01
@@ -61,7 +65,7 @@ def test_without_drift_no_yardstick_is_the_best_one() -> None:
             for block in run(rng, 1.0)
         ]
 
-    found = compare(steady("memory"), steady("memory"))
+    found = compared(steady("memory"), steady("memory"))
     assert found is not None
     assert found.yardstick == NONE
 

@@ -15,7 +15,7 @@ from convbench.spec import ConvSpec
 
 
 def test_extra_work_is_found_and_none_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    tiny = Workload("tiny direct sums", "direct", ConvSpec(h=64, w=64, r=5, s=5), 1, 100)
+    tiny = Workload("tiny direct sums", "direct", ConvSpec(h=64, w=64, r=5, s=5), 1, 50)
     assert tiny in selftest.workloads(1)  # the processes that it starts know only those
     monkeypatch.setattr(selftest, "workloads", lambda _cores: (tiny,))
     monkeypatch.setattr(selftest, "TWINS", 1)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from convbench.measure.bench import Bench, Limits
 from convbench.measure.effort import Effort
-from convbench.measure.pairs import PAIR
+from convbench.measure.pairs import FEWEST_TURNS, PAIR, take_turns
+from convbench.measure.worker import moved
 from convbench.result import Cell, Status
 from convbench.spec import ConvSpec
 
@@ -79,3 +83,30 @@ def test_yardsticks_are_measured_at_the_start_the_middle_and_the_end() -> None:
     worker = made.worker
     assert isinstance(worker, Scripted)
     assert [place for place, action in enumerate(worker.asked) if action == "measure_yardsticks"] == [1, 5, 9]
+
+
+def taking_turns(first: list[float], second: list[float]) -> tuple[Bench, Bench]:
+    """What two sides' samples make of a pair's turns."""
+    sides = tuple(bench([(one, 0) for one in samples]) for samples in (first, second))
+    take_turns((sides[0], sides[1]), random.Random(0), replace(PAIR, warm_up_s=0.0, samples_a_place=None))
+    return sides[0], sides[1]
+
+
+def test_turns_end_when_the_pair_is_known_well_enough() -> None:
+    steady, _ = taking_turns([1e-3] * 99, [1.1e-3] * 99)
+    assert len(steady.samples_s) == FEWEST_TURNS
+    rng = random.Random(1)
+    noisy, other = taking_turns(*([1e-3 * rng.uniform(1, 1.5) for _ in range(99)] for _ in range(2)))
+    assert len(noisy.samples_s) == len(other.samples_s) == PAIR.max_samples
+
+
+def test_arrays_are_moved_with_what_they_hold() -> None:
+    array = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
+    places = set()
+    for _ in range(50):
+        copy = moved(array)
+        np.testing.assert_array_equal(copy, array)
+        assert copy.flags.c_contiguous
+        assert copy.ctypes.data % 16 == 0
+        places.add(copy.ctypes.data % 4096)
+    assert len(places) > 20

@@ -10,8 +10,7 @@ from collections.abc import Callable, Container
 from typing import Final, Literal, final
 
 import numpy as np
-import scipy.fft
-import scipy.signal
+import scipy  # which imports its parts when they are first asked for: scipy.signal takes half a second
 
 from convbench.algorithm import (
     Array,
@@ -52,11 +51,12 @@ class ScipyDirect(ForwardAlgorithm):
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
         boundary = _CORRELATE2D_BOUNDARIES[spec.boundary]
+        correlate2d = scipy.signal.correlate2d
 
         def correlate(x: Array, w: Array, mode: Mode) -> Array:
-            y = scipy.signal.correlate2d(x[0], w[0], mode, boundary)
+            y = correlate2d(x[0], w[0], mode, boundary)
             for c in range(1, len(x)):
-                y += scipy.signal.correlate2d(x[c], w[c], mode, boundary)
+                y += correlate2d(x[c], w[c], mode, boundary)
             return y
 
         return _ScipyPlan(spec, resources, correlate, _mode(spec, _CORRELATE2D_BOUNDARIES))
@@ -79,9 +79,10 @@ class ScipyFft(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
+        fftconvolve = scipy.signal.fftconvolve
 
         def convolve(x: Array, w: Array, mode: Mode) -> Array:
-            y: Array = scipy.signal.fftconvolve(x, w[:, ::-1, ::-1], mode, axes=(1, 2)).sum(axis=0)
+            y: Array = fftconvolve(x, w[:, ::-1, ::-1], mode, axes=(1, 2)).sum(axis=0)
             return y
 
         return _ScipyPlan(spec, resources, convolve, _mode(spec, ("zero",)))
@@ -104,9 +105,10 @@ class ScipyOverlapAdd(ForwardAlgorithm):
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
+        oaconvolve = scipy.signal.oaconvolve
 
         def convolve(x: Array, w: Array, mode: Mode) -> Array:
-            y: Array = scipy.signal.oaconvolve(x, w[:, ::-1, ::-1], mode, axes=(1, 2)).sum(axis=0)
+            y: Array = oaconvolve(x, w[:, ::-1, ::-1], mode, axes=(1, 2)).sum(axis=0)
             return y
 
         return _ScipyPlan(spec, resources, convolve, _mode(spec, ("zero",)))
