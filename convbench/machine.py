@@ -124,6 +124,7 @@ class Ceilings:
     threads: int
     multiply_add_flops_per_s: float
     copy_bytes_per_s: float  # read and written bytes together
+    matrix_product_flops_per_s: float  # of BLAS, as NumPy has it
 
 
 def stolen_s() -> float | None:

@@ -136,6 +136,7 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
             one = outcomes[item.key]
             found.append(
                 Decision(
+                    gate=f"{folder.parent.name}/{folder.name}",
                     workload=workload.title,
                     threads=workload.threads,
                     share=share,

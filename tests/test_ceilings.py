@@ -27,9 +27,11 @@ def test_every_multiply_add_is_done() -> None:
 def test_ceilings_are_told_for_a_number_of_threads(monkeypatch) -> None:
     monkeypatch.setattr(ceilings, "ROUNDS", 1000)
     monkeypatch.setattr(ceilings, "COPY_BYTES", 2**20)
+    monkeypatch.setattr(ceilings, "PRODUCT", 64)
     before = get_num_threads()
     found = catalog.ceilings(1)
     assert found.threads == 1
     assert 0 < found.multiply_add_flops_per_s < 1e13
     assert 0 < found.copy_bytes_per_s < 1e13
+    assert 0 < found.matrix_product_flops_per_s < 1e13
     assert get_num_threads() == before

@@ -1,4 +1,4 @@
-"""What this machine could do at most: the two ceilings of the roofline model, measured.
+"""What this machine could do at most: the two ceilings of the roofline model, and what BLAS makes of the first.
 
 Williams, Waterman & Patterson, "Roofline" (CACM 52, 2009): an algorithm that does f flops on b bytes of memory
 takes at least max(f / multiply-add rate, b / bandwidth).
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numba import get_num_threads, njit, prange, set_num_threads
+from threadpoolctl import threadpool_limits
 
 from convbench.algorithm import Array, MiB
 from convbench_algorithms.emitter import emitted, lanes_of
@@ -20,23 +21,28 @@ SUMS: Final = 12
 
 ROUNDS: Final = 4_000_000  # some ten milliseconds
 COPY_BYTES: Final = 128 * MiB  # several times what last-level caches hold
+PRODUCT: Final = 1024
+"""Rows and columns of the matrices that are multiplied."""
 REPEATS: Final = 9
 
 
-def measure_ceilings(threads: int, dtype: str = "float32") -> tuple[float, float]:
-    """Multiply-adds in FLOP/s, and bytes read and written a second by a copy, of `threads` threads; in about a second.
+def measure_ceilings(threads: int, dtype: str = "float32") -> tuple[float, float, float]:
+    """Multiply-adds in FLOP/s, bytes read and written a second by a copy, and a matrix product in FLOP/s.
+
+    Of `threads` threads; in about a second.
 
     The best of a few tries: a ceiling is what the machine does when nothing disturbs it.
     """
     before = get_num_threads()
     set_num_threads(threads)
     try:
-        return _measured(threads, dtype)
+        with threadpool_limits(threads, user_api="blas"):
+            return _measured(threads, dtype)
     finally:
         set_num_threads(before)
 
 
-def _measured(threads: int, dtype: str) -> tuple[float, float]:
+def _measured(threads: int, dtype: str) -> tuple[float, float, float]:
     lanes = lanes_of(np.dtype(dtype).itemsize)
     factors = np.full((threads, lanes), 0.5, dtype)
     sums = np.zeros((threads, SUMS, lanes), dtype)
@@ -45,9 +51,12 @@ def _measured(threads: int, dtype: str) -> tuple[float, float]:
     _multiply_add(factors, sums, 1)
     _copy(source[:threads], target[:threads], threads)
     flops = 2.0 * threads * ROUNDS * SUMS * lanes
+    matrix = np.full((PRODUCT, PRODUCT), 0.5, dtype)
+    product = np.empty_like(matrix)
     return (
         flops / _fastest(lambda: _multiply_add(factors, sums, ROUNDS)),
         2.0 * COPY_BYTES / _fastest(lambda: _copy(source, target, threads)),
+        2.0 * PRODUCT**3 / _fastest(lambda: np.matmul(matrix, matrix, out=product)),
     )
 
 

@@ -54,6 +54,8 @@ class Rate(Record):
 class Decision(Record):
     """One verdict of the gate on a contender of which it is known what it does."""
 
+    gate: str
+    """The same for all decisions of one gate."""
     workload: str
     threads: int
     share: float
@@ -94,6 +96,8 @@ class Line(Record):
     undecided: Rate
     seconds: float
     """The median time until a decision."""
+    most_seconds: float
+    """What 19 of 20 decisions took at most."""
     rivals: dict[str, Rate]
 
 
@@ -114,6 +118,7 @@ def table(decisions: Sequence[Decision]) -> list[Line]:
                     found=Rate.of(sum(one.result in alarms for one in some), len(some)),
                     undecided=Rate.of(sum(one.result is Result.INCONCLUSIVE for one in some), len(some)),
                     seconds=median(one.spent_s for one in some),
+                    most_seconds=sorted(one.spent_s for one in some)[math.ceil(0.95 * len(some)) - 1],
                     rivals={
                         name: Rate.of(sum(one.rivals.get(name, False) for one in some), len(some)) for name in names
                     },
@@ -145,6 +150,13 @@ def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
             )
         )
     return lines
+
+
+def false_gates(decisions: Sequence[Decision]) -> Rate:
+    """Gates that raised an alarm about anything that had not changed."""
+    gates = {one.gate for one in decisions if not one.share}
+    wrong = {one.gate for one in decisions if not one.share and one.result in (Result.SLOWER, Result.FASTER)}
+    return Rate.of(len(wrong), len(gates))
 
 
 class Drift(Record):

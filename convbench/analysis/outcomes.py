@@ -61,6 +61,8 @@ class Outcome(Record):
     result: Result
     detail: str = ""
     pairs: int = 0
+    yardstick: str = ""
+    """What the times were divided by, against a stored run."""
     change: float | None = None
     low: float | None = None
     high: float | None = None

@@ -76,7 +76,7 @@ def judge(found: Compared, slowdown: float) -> Result:
 def outcome(
     cell: Cell, algorithm: str, stored: Sequence[Block], new: Sequence[Block], limits: GateLimits
 ) -> Outcome | None:
-    """The verdict, with the yardstick in its detail.
+    """The verdict, and the yardstick by which it was reached.
 
     The limit is the suite's, but 10 % at least. None where neither run supports the cell.
     """
@@ -102,7 +102,7 @@ def outcome(
     return Outcome(
         **known,  # type: ignore[arg-type]
         result=result,
-        detail=f"by {found.yardstick}" if result is not Result.SAME else "",
+        yardstick=found.yardstick,
         pairs=len(timed(new)),
         change=math.expm1(found.center),
         low=math.expm1(found.low),

@@ -63,6 +63,8 @@ class WithExtraWork(ConvAlgorithm):
     inner: ClassVar[ConvAlgorithm]
     workload: ClassVar[Workload]
     share: ClassVar[float]
+    active: ClassVar[bool]
+    """Whether the share is done. It is planned and prepared in any case: only `execute` is to differ."""
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """The inner algorithm's word; on the workload's own spec only."""
@@ -75,21 +77,26 @@ class WithExtraWork(ConvAlgorithm):
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """Plans for the whole, and for the rows that are left over."""
         calls, rows = amount(self.workload, self.share)
+        if not self.active:
+            calls = self.workload.repeats
         whole = self.inner.plan(spec, resources)
         if not rows:
-            return _Plan(whole, None, calls, spec)
+            return _Plan(whole, None, calls, spec, executed=False)
         height = (rows - 1) * spec.stride[0] + spec.dilation[0] * (spec.r - 1) + 1 - sum(spec.padding[0])
         band = replace(spec, h=max(height, 1))
-        return _Plan(whole, self.inner.plan(band, resources), calls, band)
+        return _Plan(whole, self.inner.plan(band, resources), calls, band, executed=self.active)
 
 
 @final
 class _Plan(ConvPlan):
-    def __init__(self, whole: ConvPlan, band: ConvPlan | None, calls: int, band_spec: ConvSpec) -> None:
+    def __init__(
+        self, whole: ConvPlan, band: ConvPlan | None, calls: int, band_spec: ConvSpec, *, executed: bool
+    ) -> None:
         self.whole = whole
         self.band = band
         self.calls = calls
         self.band_spec = band_spec
+        self.executed = executed
         self.workspace_bytes = whole.workspace_bytes + (0 if band is None else band.workspace_bytes)
 
     def prepare(self, w: Array) -> PreparedConv | Unsupported:
@@ -97,7 +104,7 @@ class _Plan(ConvPlan):
         band = None if self.band is None else self.band.prepare(w)
         if isinstance(whole, Unsupported) or isinstance(band, Unsupported):
             return whole if isinstance(whole, Unsupported) else Unsupported("not on its rows")
-        return _Prepared(whole, band, self.calls, self.band_spec)
+        return _Prepared(whole, band if self.executed else None, self.calls, self.band_spec)
 
 
 @final
@@ -131,7 +138,8 @@ def contenders(
                 "precision": inner.precision,
                 "inner": inner,
                 "workload": workload,
-                "share": share if active else 0.0,
+                "share": share,
+                "active": active,
             }
             found[name] = type("WithThisExtraWork", (WithExtraWork,), body)()
     return found

@@ -63,7 +63,12 @@ def label(one: Outcome) -> str:
 def _line(one: Outcome) -> tuple[str, ...]:
     times = seconds(one.base_s), seconds(one.candidate_s)
     spec, _, threads = one.cell.partition("@")
-    return (one.result, one.algorithm, f"{one.name or spec}@{threads}", *times, changed(one), str(one.pairs))
+    return (one.result, one.algorithm, f"{one.name or spec}@{threads}", *times, changed(one), counted_pairs(one))
+
+
+def counted_pairs(one: Outcome) -> str:
+    """`12`; against a stored run, `5 by compute`."""
+    return f"{one.pairs} by {one.yardstick}" if one.yardstick else str(one.pairs)
 
 
 def changed(one: Outcome) -> str:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, seconds
-from convbench.report import closing, duels, views
+from convbench.report import ceilings, closing, duels, views
 from convbench.report.answers import Answers
 from convbench.report.drawing import themed
 from convbench.report.figures import Chart
@@ -25,11 +25,13 @@ RESULT_COLUMNS = (
     "95 %",
     "to fastest",
     "GFLOP/s, direct-equivalent",
+    "of roofline",
     "error / bound",
     "plan",
     "prepare",
     "workspace",
     "peak memory",
+    "cold caches",
     "passes",
     "measure again",
 )
@@ -66,7 +68,9 @@ def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
         results=list(views.result_lines(answers)),
         agreement=list(views.agreement_lines(answers)),
         not_measured=answers.not_measured,
-        facts=list(views.facts(info.machine)),
+        facts=list(views.facts({name: value for name, value in info.machine.items() if name != "ceilings"})),
+        ceilings_head=ceilings.HEAD,
+        ceilings=[[views.Value(text) for text in line] for line in ceilings.lines(info.machine.get("ceilings", ()))],
         options=list(views.facts(info.options)),
         noise=noise(answers.contenders),
         parts=[(name, seconds(spent), percent(spent / wall), spent / wall) for name, spent in answers.effort.parts()],

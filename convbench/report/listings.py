@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from convbench.algorithm import ConvAlgorithm
 from convbench.describe import SpecSummary, size
 from convbench.findings import Finding
 from convbench.machine import Ceilings
+from convbench.report import ceilings as ceilings_table
 from convbench.result import Row, Status
 from convbench.spec import ConvSpec
 
@@ -130,15 +132,7 @@ def print_findings(
 
 def print_ceilings(console: Console, ceilings: Sequence[Ceilings]) -> None:
     """What no algorithm can pass, a line for each number of threads."""
-    lines = [
-        (
-            f"{one.threads}",
-            f"{one.multiply_add_flops_per_s / 1e9:.0f} GFLOP/s",
-            f"{one.copy_bytes_per_s / 1e9:.1f} GB/s",
-        )
-        for one in ceilings
-    ]
-    print_table(console, ("threads", "multiply-adds, float32", "copying, read and written"), lines)
+    print_table(console, ceilings_table.HEAD, ceilings_table.lines(map(asdict, ceilings)))
 
 
 def _share(row: Row) -> float:

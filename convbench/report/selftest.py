@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from convbench.analysis.detection import Decision, Rate, coverage, drift, smallest_seen, table
+from convbench.analysis.detection import Decision, Rate, coverage, drift, false_gates, smallest_seen, table
 from convbench.analysis.quantities import percent, plural
 from convbench.report.listings import print_table
 
@@ -15,7 +15,7 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
     """A line for each share of extra work, then what can be relied on."""
     lines = table(decisions)
     rivals = list(dict.fromkeys(name for line in lines for name in line.rivals))
-    head = ("threads", "slowdown", "alarms", "undecided", "time", *(f"{name}'s rule" for name in rivals))
+    head = ("threads", "slowdown", "alarms", "undecided", "time (95 %)", *(f"{name}'s rule" for name in rivals))
     print_table(
         console,
         head,
@@ -25,12 +25,16 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
                 f"{percent(line.share)}" if line.share else "none",
                 str(line.found),
                 str(line.undecided.count),
-                f"{line.seconds:.1f} s",
+                f"{line.seconds:.1f} s ({line.most_seconds:.0f})",
                 *(_short(line.rivals.get(name)) for name in rivals),
             )
             for line in lines
         ],
     )
+    if any(not line.share for line in lines):
+        console.print(
+            f"gates that raised an alarm about something unchanged: {false_gates(decisions)}", highlight=False
+        )
     for threads in dict.fromkeys(line.threads for line in lines):
         smallest = smallest_seen(lines, threads)
         said = "none of these was" if smallest is None else f"the smallest of these that was is {percent(smallest)}"

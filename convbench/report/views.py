@@ -157,14 +157,23 @@ def result_lines(answers: Answers) -> Iterator[list[Value]]:
             ),
             Value(factor(behind) if behind is not None else "–", behind),
             Value(significant(row.direct_gflops_per_s) if row.direct_gflops_per_s else "–", row.direct_gflops_per_s),
+            Value(percent(row.of_roofline) if row.of_roofline else "–", row.of_roofline),
             Value(percent(share) if share is not None else "–", share),
             Value(seconds(row.plan_s), row.plan_s),
             Value(seconds(row.prepare_s), row.prepare_s),
             Value(memory(row.workspace_bytes), row.workspace_bytes),
             Value(memory(row.peak_rss_bytes), row.peak_rss_bytes),
+            _cold(row),
             Value(str(row.passes), row.passes),
             Value(repro_line(row)),
         ]
+
+
+def _cold(row: Row) -> Value:
+    """The time with cold caches, and how many times the hot one that is."""
+    if row.cold_median_s is None or not row.median_s:
+        return Value("–")
+    return Value(f"{seconds(row.cold_median_s)} ({factor(row.cold_median_s / row.median_s)})", row.cold_median_s)
 
 
 def _spread_hint(contender: Contender, spread: tuple[float, float] | None) -> str:

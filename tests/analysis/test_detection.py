@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from convbench.analysis.detection import APART_S, Decision, Rate, coverage, drift, smallest_seen, table
+from convbench.analysis.detection import APART_S, Decision, Rate, coverage, drift, false_gates, smallest_seen, table
 from convbench.analysis.outcomes import Result
 from convbench.analysis.rival_rules import asv, pyperf, pytest_benchmark
 from convbench.analysis.stored_baseline import NONE
@@ -22,6 +22,7 @@ def test_rates_have_exact_intervals(count: int, tries: int) -> None:
 
 def decision(share: float, result: Result, threads: int = 1) -> Decision:
     return Decision(
+        gate="one",
         workload="w",
         threads=threads,
         share=share,
@@ -42,6 +43,15 @@ def test_a_false_alarm_is_one_in_either_direction() -> None:
     (line,) = table(decisions)
     assert (line.found.count, line.found.tries, line.undecided.count) == (2, 4, 1)
     assert line.rivals["pyperf"].value == 1.0
+    assert line.most_seconds == 2.0
+
+
+def test_a_gate_is_wrong_once_however_many_alarms_it_raises() -> None:
+    def of(gate: str, result: Result, share: float = 0.0) -> Decision:
+        return decision(share, result).model_copy(update={"gate": gate})
+
+    wrong = [of("a", Result.SLOWER), of("a", Result.FASTER), of("b", Result.SAME), of("b", Result.SLOWER, 0.1)]
+    assert (false_gates(wrong).count, false_gates(wrong).tries) == (1, 2)
 
 
 def test_only_slower_finds_a_slowdown_and_the_smallest_is_told() -> None:

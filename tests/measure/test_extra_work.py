@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import numpy as np
 import pytest
 
 from convbench import catalog
-from convbench.algorithm import ConvPlan, PreparedConv, Resources
+from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported
 from convbench.measure.extra_work import EXTRA, Workload, amount, contender_name, contenders, true_share
 from convbench.operands import operands
 from convbench.selftest import SHARES, workloads
@@ -35,45 +37,89 @@ def test_names_are_names_of_algorithms() -> None:
     assert all(name.replace("_", "").replace("-", "").isalnum() for name in names)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.05, 1.5])
-def test_extra_work_is_calls_of_the_same_kernel_and_the_same_result(
-    share: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows: list[int] = []
-    naive = catalog.builtin()["naive"]
-    plan = type(naive).plan
+@final
+class CountedNaive(ConvAlgorithm):
+    """Naive loops that note how often and on how many rows they are used."""
 
-    def counted(self: object, spec: ConvSpec, resources: Resources) -> ConvPlan:
-        made = plan(self, spec, resources)  # type: ignore[arg-type]
-        prepare = made.prepare
+    name = "naive"
 
-        def prepared(w: object) -> PreparedConv:
-            conv = prepare(w)  # type: ignore[arg-type]
-            execute = conv.execute  # type: ignore[union-attr]
-            conv.execute = lambda x, y: (rows.append(y.shape[2]), execute(x, y))  # type: ignore[union-attr,method-assign]
-            return conv  # type: ignore[return-value]
+    def __init__(self) -> None:
+        self.inner = catalog.builtin()["naive"]
+        self.planned: list[int] = []
+        self.prepared = 0
+        self.rows: list[int] = []
 
-        made.prepare = prepared  # type: ignore[method-assign,assignment]
-        return made
+    def supports(self, spec: ConvSpec) -> Unsupported | None:
+        return self.inner.supports(spec)
 
-    monkeypatch.setattr(type(naive), "plan", counted)
-    monkeypatch.setenv(EXTRA, "1")
-    ((_, contender),) = contenders({"naive": naive}, [BAND], [(share, 0)]).items()
+    def error_model(self, spec: ConvSpec) -> ErrorModel:
+        return self.inner.error_model(spec)
+
+    def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        self.planned.append(spec.p)
+        return CountedPlan(self, self.inner.plan(spec, resources))
+
+
+@final
+class CountedPlan(ConvPlan):
+    def __init__(self, algorithm: CountedNaive, plan: ConvPlan) -> None:
+        self.algorithm, self.plan = algorithm, plan
+        self.workspace_bytes = plan.workspace_bytes
+
+    def prepare(self, w: Array) -> PreparedConv | Unsupported:
+        self.algorithm.prepared += 1
+        conv = self.plan.prepare(w)
+        assert isinstance(conv, PreparedConv)
+        return CountedConv(self.algorithm, conv)
+
+
+@final
+class CountedConv(PreparedConv):
+    def __init__(self, algorithm: CountedNaive, conv: PreparedConv) -> None:
+        self.algorithm, self.conv = algorithm, conv
+
+    def execute(self, x: Array, y: Array) -> None:
+        self.algorithm.rows.append(y.shape[2])
+        self.conv.execute(x, y)
+
+
+def execute(contender: ConvAlgorithm) -> Array:
+    """The contender's output on seeded operands."""
     given = operands(BAND.spec, 0)
     prepared = contender.plan(BAND.spec, Resources()).prepare(given.prepared)
     assert isinstance(prepared, PreparedConv)
     y = np.empty(BAND.spec.output_shape, BAND.spec.dtype)
     prepared.execute(given.input, y)
-    assert sum(rows) == round(100 * (1 + share))
-    expected = np.empty_like(y)
-    monkeypatch.undo()
-    plain = naive.plan(BAND.spec, Resources()).prepare(given.prepared)
-    assert isinstance(plain, PreparedConv)
-    plain.execute(given.input, expected)
-    np.testing.assert_array_equal(y, expected)
+    return y
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 1.5])
+def test_extra_work_is_calls_of_the_same_kernel_and_the_same_result(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(EXTRA, "1")
+    naive = CountedNaive()
+    ((_, contender),) = contenders({"naive": naive}, [BAND], [(share, 0)]).items()
+    y = execute(contender)
+    assert sum(naive.rows) == round(100 * (1 + share))
+    np.testing.assert_array_equal(y, execute(naive.inner))
 
 
 def test_the_base_does_no_extra_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(EXTRA, raising=False)
-    ((_, contender),) = contenders({"naive": catalog.builtin()["naive"]}, [BAND], [(0.05, 0)]).items()
-    assert contender.share == 0  # type: ignore[attr-defined]
+    naive = CountedNaive()
+    ((_, contender),) = contenders({"naive": naive}, [BAND], [(0.05, 0)]).items()
+    execute(contender)
+    assert naive.rows == [100]
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_both_sides_plan_and_prepare_alike(active: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: the base planned less, and gates found slower plans where only `execute` had been slowed."""
+    monkeypatch.delenv(EXTRA, raising=False)
+    if active:
+        monkeypatch.setenv(EXTRA, "1")
+    naive = CountedNaive()
+    ((_, contender),) = contenders({"naive": naive}, [BAND], [(0.05, 0)]).items()
+    execute(contender)
+    assert (naive.planned, naive.prepared) == ([100, 5], 2)

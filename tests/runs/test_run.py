@@ -220,3 +220,4 @@ def test_cold_calls_yardsticks_and_the_roofline_are_recorded(cli: Cli, tmp_path:
     (ceilings,) = folder.info.machine["ceilings"]
     assert ceilings["threads"] == 1
     assert ceilings["multiply_add_flops_per_s"] > 1e9
+    assert ceilings["matrix_product_flops_per_s"] > 1e9
