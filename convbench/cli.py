@@ -103,7 +103,8 @@ def gate(
         str | None, typer.Option(metavar="5m", help="wall time for the whole gate; default: 20 s to 60 s a contender")
     ] = None,
     allow_no_base: Annotated[
-        bool, typer.Option("--allow-no-base", help="pass where the commit does not exist: a project's first time")
+        bool,
+        typer.Option("--allow-no-base", help="pass where REV means nothing yet; a first commit's parent may always"),
     ] = False,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="verdicts as JUnit XML")] = None,
     summary: Annotated[
@@ -118,7 +119,7 @@ def gate(
     """Did it become slower, less accurate, larger or broken? Live pairs of processes of both commits decide."""
     from convbench import gating, runs
     from convbench.analysis.outcomes import exit_code
-    from convbench.errors import OtherMachineError, UnknownRevisionError
+    from convbench.errors import NoAncestorError, OtherMachineError, UnknownRevisionError
     from convbench.report import gate as told
     from convbench.report.progress import GateView, ProgressView
 
@@ -133,9 +134,14 @@ def gate(
             with GateView(console) as view:
                 found = gating.gate(loaded, against, out, wishes, view.progress, limit)
     except UnknownRevisionError as error:
-        if not allow_no_base:
+        if not allow_no_base and not isinstance(error, NoAncestorError):
             raise
-        console.print(f"no base yet, so nothing is compared, and this passes: {error}", markup=False, soft_wrap=True)
+        text = f"no base yet, so nothing is compared, and this passes: {error}"
+        console.print(text, markup=False, soft_wrap=True)
+        if junit is not None:
+            told.write_junit(junit, loaded.name, (), 0.0)
+        if summary is not None:
+            told.write_summary(summary, f"### convbench gate `{loaded.name}`: {text}\n")
         return ExitCode.FINE
     except OtherMachineError as error:
         complaints.print(f"convbench: {error}", markup=False)

@@ -56,6 +56,10 @@ class UnknownRevisionError(RevisionError):
     """A name that means no commit here."""
 
 
+class NoAncestorError(UnknownRevisionError):
+    """An ancestor of a commit that has fewer: the first commit of a project has no base."""
+
+
 class OtherMachineError(ConvbenchError):
     """Timings of two machines, which say nothing about a commit."""
 

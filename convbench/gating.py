@@ -120,6 +120,7 @@ def gate_stored(
     if theirs != ours:
         raise OtherMachineError(f"--against {against}: was measured on another machine ({theirs}, this is {ours})")
     limits = _limits(suite, catalog.load(wishes.plugins), max_slowdown)
+    wishes = replace(wishes, whole=True)
     folder = runs.start(suite, out, wishes)
     runs.measure(folder, observer)
     outcomes = _against_stored(stored, folder, limits)

@@ -40,6 +40,8 @@ class Wishes:
     seed: int | None = None
     quick: bool = False
     verify_only: bool = False
+    whole: bool = False
+    """Every contender in every pass: the run is to be compared with another one."""
 
 
 def suite_of(text: str, wishes: Wishes | None = None) -> Suite:
@@ -90,6 +92,7 @@ def run_info(
             "verify_only": wishes.verify_only,
             "input": suite.input,
             "cold": suite.cold,
+            "whole": wishes.whole or bool(suite.gate),
             "plugins": [str(path.resolve()) for path in wishes.plugins],
         },
         machine=machine.describe(),
@@ -131,6 +134,7 @@ def measure(folder: RunFolder, observer: Observer) -> None:
             image=image,
             verify_only=options["verify_only"],
             cold=options.get("cold", False),
+            whole=options.get("whole", False),
         ),
         observer,
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
 import psutil
 
 from convbench import catalog, machine
 from convbench.algorithm import ConvAlgorithm
-from convbench.analysis.detection import STORED_PASSES, Decision
+from convbench.analysis.detection import STORED, Decision
 from convbench.analysis.rival_rules import RULES
 from convbench.analysis.statistics import block_median
 from convbench.analysis.stored_baseline import Pass, one_pass
@@ -123,9 +123,7 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
     ]
     items = {key: Item(cells[key], key[1]) for key in of}
     with Cases(seed=0, image=None) as cases:
-        options = PairOptions(
-            memory_limit_bytes=int(0.4 * psutil.virtual_memory().available), with_yardsticks=STORED_PASSES
-        )
+        options = PairOptions(memory_limit_bytes=int(0.4 * psutil.virtual_memory().available), with_yardsticks=STORED)
         pairs = Pairs(builds[0], builds[1], options, cases)
         trial = Trial(pairs, GateLimits(), list(items.values()), told)
         trial.run()
@@ -145,7 +143,7 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
                     spent_s=one.spent_s,
                     logs=tuple(trial.logs(item)),
                     base_s=tuple(block_median(block) for block in trial.blocks[item.key][0] if block.samples_s),
-                    at_s=monotonic(),
+                    at_s=time(),
                     stored=_passes(trial.blocks[item.key][0]),
                     new=_passes(trial.blocks[item.key][1]),
                     rivals=_rivals(*trial.blocks[item.key]),
@@ -155,7 +153,7 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
 
 
 def _passes(side: Sequence[Block]) -> tuple[Pass, ...]:
-    return tuple(one_pass(block) for block in side[:STORED_PASSES] if block.samples_s)
+    return tuple(one_pass(block) for block in side[:STORED] if block.samples_s)
 
 
 def _rivals(base: Sequence[Block], candidate: Sequence[Block]) -> dict[str, bool]:

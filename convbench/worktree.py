@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from convbench.errors import RevisionError, UnknownRevisionError
+from convbench.errors import NoAncestorError, RevisionError, UnknownRevisionError
 
 MOST_AT_ONCE: Final = 16
 HOOK_VARIABLES: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """What git sets for its hooks, and what would make it look at the wrong tree here."""
+
+
+ANCESTOR: Final = re.compile(r"(.+?)[~^][~^\d]*")
+"""`HEAD~1`, `main^`."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,19 @@ def repository(folder: Path) -> Path:
 
 
 def resolve(root: Path, revision: str) -> str:
-    """The full hash of the commit that `revision` names. Raises `UnknownRevisionError`, naming some that there are."""
+    """The full hash of the commit that `revision` names.
+
+    Raises `UnknownRevisionError`, naming some that there are; `NoAncestorError` for one before the first.
+    """
     try:
         return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except RevisionError:
-        known = _git(root, "for-each-ref", "--count=8", "--format=%(refname:short)", "refs/heads", "refs/tags").split()
         shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
+        descendant = ANCESTOR.fullmatch(revision)
+        if descendant is not None and not shallow:
+            resolve(root, descendant[1])
+            raise NoAncestorError(f"--against {revision}: {descendant[1]} has no such ancestor") from None
+        known = _git(root, "for-each-ref", "--count=8", "--format=%(refname:short)", "refs/heads", "refs/tags").split()
         hint = "; the clone is shallow: fetch more history (fetch-depth: 0)" if shallow else ""
         places = ", ".join([*known, "HEAD~1", "a commit's hash"])
         raise UnknownRevisionError(f"--against {revision}: no such revision; valid: {places}{hint}") from None

@@ -6,20 +6,20 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from scipy import special
 
 from convbench.analysis.outcomes import Result
 from convbench.analysis.statistics import from_logs
-from convbench.analysis.stored_baseline import MARGIN, NONE, compare, judge
+from convbench.analysis.stored_baseline import FEWEST_PASSES, MARGIN, NONE, Pass, compare, judge
 from convbench.result import Record
 
-STORED_PASSES: Final = 5
+RUN: Final = 5
 """Passes of a usual run."""
 
-STORED_RUNS: Final = 60
-"""Of a workload, that later ones are compared with: more would say the same again."""
+STORED: Final = 10
+"""Passes of a run that later ones are compared with."""
 
 APART_S: Final = 600.0
 """Between a run and the one that it is stored for, at least."""
@@ -69,10 +69,10 @@ class Decision(Record):
     rivals: dict[str, bool]
     """Whether other tools would have raised an alarm on the same samples."""
     at_s: float
-    """When it was made; of a clock that begins anywhere."""
-    stored: tuple[dict[str, float], ...]
-    """The base's first passes (`stored_baseline.Pass`), as a stored run has them."""
-    new: tuple[dict[str, float], ...]
+    """When it was made, in seconds since 1970."""
+    stored: tuple[Pass, ...]
+    """The base's first passes, as a stored run has them."""
+    new: tuple[Pass, ...]
     """The candidate's."""
 
 
@@ -83,7 +83,9 @@ class Coverage(Record):
     ratios: Rate
     """The ratio of two contenders that are the same: 1."""
     times: Rate
-    """A contender's time: its median over the whole selftest, whatever the machine did in between."""
+    """A contender's time: the median of all other processes of the same gate, within a few minutes."""
+    drifted: Rate
+    """Its median over the whole selftest, whatever the machine did in between."""
 
 
 class Line(Record):
@@ -131,25 +133,30 @@ def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
     """From contenders without extra work: a pair is a pass, and the first five of each decision are a run."""
     lines = []
     for threads in sorted({decision.threads for decision in decisions}):
-        same = [one for one in decisions if (one.threads, one.share) == (threads, 0)]
-        same = [one for one in same if len(one.logs) >= STORED_PASSES]
-        if not same:
-            continue
-        long_run = {
-            workload: median(s for one in same if one.workload == workload for s in one.base_s)
-            for workload in {one.workload for one in same}
-        }
-        runs = [(one, one.logs[:STORED_PASSES], [math.log(s) for s in one.base_s[:STORED_PASSES]]) for one in same]
-        ratios = [from_logs(logs, STORED_PASSES).contains(1.0) for _, logs, _ in runs]
-        times = [from_logs(logs, STORED_PASSES).contains(long_run[one.workload]) for one, _, logs in runs]
-        lines.append(
-            Coverage(
-                threads=threads,
-                ratios=Rate.of(sum(map(bool, ratios)), len(same)),
-                times=Rate.of(sum(map(bool, times)), len(same)),
-            )
-        )
+        some = [one for one in decisions if one.threads == threads and len(one.logs) >= RUN]
+        ratios: list[bool] = []
+        times: list[bool] = []
+        drifted: list[bool] = []
+        for one in some:
+            if one.share:
+                continue
+            alike = [other for other in some if other is not one and other.workload == one.workload]
+            then = [other for other in alike if other.gate == one.gate]
+            run = from_logs([math.log(s) for s in one.base_s[:RUN]], RUN)
+            ratios.append(bool(from_logs(one.logs[:RUN], RUN).contains(1.0)))
+            if then:
+                times.append(bool(run.contains(_middle(then))))
+            if alike:
+                drifted.append(bool(run.contains(_middle(alike))))
+        if ratios:
+            found = (Rate.of(sum(held), len(held)) for held in (ratios, times, drifted))
+            lines.append(Coverage(threads=threads, **dict(zip(("ratios", "times", "drifted"), found, strict=True))))
     return lines
+
+
+def _middle(decisions: Sequence[Decision]) -> float:
+    """The median time of all bases, which do the same work whatever the candidate's share."""
+    return median(s for one in decisions for s in one.base_s)
 
 
 def false_gates(decisions: Sequence[Decision]) -> Rate:
@@ -171,18 +178,18 @@ class Drift(Record):
 
 
 def drift(decisions: Sequence[Decision]) -> list[Drift]:
-    """Every decision's base as a stored run, against the candidates of later ones."""
+    """Each gate's bases as a stored run of a workload, against the candidates of later gates."""
     lines = []
     for threads, share in sorted({(one.threads, one.share) for one in decisions}):
         raw: list[bool] = []
         gate: list[bool] = []
         for workload in {one.workload for one in decisions if one.threads == threads}:
             some = [one for one in decisions if (one.threads, one.workload) == (threads, workload)]
-            new = [one for one in some if one.share == share]
-            for stored in some[:: len(some) // STORED_RUNS + 1]:
-                later = [one for one in new if one.at_s >= stored.at_s + APART_S]
-                raw += [_raw_change(stored, one) > math.log1p(MARGIN) / 2 for one in later]
-                slower = [_is_slower(stored, one) for one in later]
+            runs = [run for run in _runs(some, share) if min(len(run.stored), len(run.new)) >= FEWEST_PASSES]
+            for run in runs:
+                later = [one for one in runs if one.at_s >= run.at_s + APART_S]
+                raw += [_raw_change(run, one) > math.log1p(MARGIN) / 2 for one in later]
+                slower = [_is_slower(run, one) for one in later]
                 gate += [first and again for first, again in pairwise(slower)]
         if gate:
             lines.append(
@@ -191,12 +198,35 @@ def drift(decisions: Sequence[Decision]) -> list[Drift]:
     return lines
 
 
-def _raw_change(stored: Decision, new: Decision) -> float:
+class _Run(NamedTuple):
+    """What a gate's processes say of a workload: passes of it as it is, and of it or a slower one."""
+
+    at_s: float
+    stored: list[Pass]
+    new: list[Pass]
+
+
+def _runs(decisions: Sequence[Decision], share: float) -> list[_Run]:
+    """The first passes of each gate; twins of a contender are the same contender."""
+    gates: dict[str, list[Decision]] = {}
+    for one in sorted(decisions, key=lambda one: one.at_s):
+        gates.setdefault(one.gate, []).append(one)
+    return [
+        _Run(
+            some[0].at_s,
+            [made for one in some if not one.share for made in one.stored][:STORED],
+            [made for one in some if one.share == share for made in one.new][:STORED],
+        )
+        for some in gates.values()
+    ]
+
+
+def _raw_change(stored: _Run, new: _Run) -> float:
     before, after = ([one[NONE] for one in side] for side in (stored.stored, new.new))
     return median(after) - median(before)
 
 
-def _is_slower(stored: Decision, new: Decision) -> bool:
+def _is_slower(stored: _Run, new: _Run) -> bool:
     found = compare(stored.stored, new.new)
     return found is not None and judge(found, MARGIN) is Result.SLOWER
 

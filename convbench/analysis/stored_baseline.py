@@ -1,8 +1,12 @@
 """A run against one that was stored: only with a yardstick beside every block, and a wider margin.
 
-Nothing was interleaved, so what the machine did in between is in the ratio of the times. Where a yardstick explains the
-variation within the runs, it is taken for explaining that between them, too: each block's median is divided by the
-yardstick's, and what is left is compared by Welch's t.
+Nothing was interleaved, so what the machine did in between is in the ratio of the times. Each block's median is divided
+by a yardstick's; the yardstick, or none, is the one that makes the passes of a run agree best. What is left is compared
+by the median of all differences between a new pass and a stored one, with the interval of the Mann–Whitney test: the
+passes have outliers. Where the machine has changed between the runs but not within them, no yardstick stands out; so a
+change counts only if none that fits nearly as well explains half of it away.
+
+Source: Hodges & Lehmann, Ann. Math. Statist. 34 (1963) 598–611; its interval, Bauer, JASA 67 (1972) 687–690.
 """
 
 from __future__ import annotations
@@ -12,16 +16,21 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from scipy import special
 
+from convbench.algorithm import Array
 from convbench.analysis.outcomes import EXECUTE, Outcome, Result, larger, wrong
-from convbench.analysis.statistics import block_median, timed, welch_half_width
+from convbench.analysis.statistics import block_median, timed
 from convbench.result import Block, Cell, GateLimits, Status
 
 MARGIN: Final = 0.10
 """The slowdown that must be found, where the suite does not ask for a larger one."""
 ERROR: Final = 0.01
-FEWEST_PASSES: Final = 3
+FEWEST_PASSES: Final = 5
+"""With fewer there is no interval at 99 %."""
 NONE: Final = "no yardstick"
+NEARLY: Final = 2.0
+"""How many times the best yardstick's spread another one may have to be heard."""
 
 
 Pass = dict[str, float]
@@ -29,12 +38,14 @@ Pass = dict[str, float]
 
 
 class Compared(NamedTuple):
-    """log(new / stored), its interval, and what it was divided by."""
+    """log(new / stored), its interval, and what both were divided by."""
 
     center: float
     low: float
     high: float
     yardstick: str
+    others: tuple[float, ...]
+    """log(new / stored) by each other yardstick that fits nearly as well."""
 
 
 def one_pass(block: Block) -> Pass:
@@ -44,32 +55,40 @@ def one_pass(block: Block) -> Pass:
 
 
 def compare(stored: Sequence[Pass], new: Sequence[Pass]) -> Compared | None:
-    """Two runs of a contender in a cell; None with fewer than three passes of each, or without yardsticks."""
+    """Two runs of a contender in a cell; None with fewer than five passes of each, or without yardsticks."""
     if min(len(stored), len(new)) < FEWEST_PASSES:
         return None
     names = set.intersection(*(set(one) for one in (*stored, *new)))
     if names == {NONE}:
         return None
-    choices = {name: [[one[name] for one in side] for side in (stored, new)] for name in sorted(names)}
-    best = min(choices, key=lambda name: _variance(choices[name]))
-    before, after = choices[best]
-    center = float(np.mean(after) - np.mean(before))
-    half = welch_half_width(before, after, 1 - ERROR)
-    return Compared(center, center - half, center + half, best)
+    sides = {name: [np.array([one[name] for one in side]) for side in (stored, new)] for name in sorted(names)}
+    spreads = {name: sum(_spread(side) for side in sides[name]) for name in sides}
+    best = min(spreads, key=lambda name: spreads[name])
+    near = [name for name in sides if name != best and spreads[name] <= NEARLY * spreads[best]]
+    return Compared(*_shift(*sides[best]), best, tuple(_shift(*sides[name])[0] for name in near))
 
 
-def _variance(sides: Sequence[Sequence[float]]) -> float:
-    """Within the runs, pooled."""
-    return sum(float(np.var(side)) * len(side) for side in sides)
+def _spread(side: Array) -> float:
+    return float(np.abs(side - np.median(side)).sum())
+
+
+def _shift(before: Array, after: Array) -> tuple[float, float, float]:
+    """The median of all differences, and its interval: the normal approximation, which is good from five on."""
+    ordered = np.sort(np.subtract.outer(after, before), axis=None)
+    n, m = len(before), len(after)
+    outside = n * m / 2 - float(special.ndtri(1 - ERROR / 2)) * math.sqrt(n * m * (n + m + 1) / 12)
+    trim = max(math.floor(outside), 0)
+    return float(np.median(ordered)), float(ordered[trim]), float(ordered[-1 - trim])
 
 
 def judge(found: Compared, slowdown: float) -> Result:
-    """Slower where it is so by more than half of `slowdown`, and the interval clear of 0."""
+    """Slower where it is so by more than half of `slowdown`, certainly, and whatever it might be divided by."""
     limit = math.log1p(slowdown) / 2  # no change and a slowdown of the stated size are equally far from it
     if found.low > 0 and found.center > limit:
-        return Result.SLOWER
+        explained = any(other < limit / 2 for other in found.others)
+        return Result.INCONCLUSIVE if explained else Result.SLOWER
     if found.high < 0 and found.center < -limit:
-        return Result.FASTER
+        return Result.SAME if any(other > -limit / 2 for other in found.others) else Result.FASTER
     return Result.SAME if found.high < math.log1p(slowdown) else Result.INCONCLUSIVE
 
 
@@ -95,7 +114,7 @@ def outcome(
     if certain is not None:
         return Outcome(**known, result=certain[0], detail=certain[1])  # type: ignore[arg-type]
     if found is None:
-        lacking = "fewer than three passes" if min(len(timed(side)) for side in (stored, new)) < FEWEST_PASSES else ""
+        lacking = "fewer than five passes" if min(len(timed(side)) for side in (stored, new)) < FEWEST_PASSES else ""
         result = Result.NOT_MEASURED
         return Outcome(**known, result=result, detail=lacking or "the stored run has no yardsticks; measure it anew")  # type: ignore[arg-type]
     result = judge(found, slowdown)

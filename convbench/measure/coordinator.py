@@ -43,6 +43,8 @@ class Options:
     """Agreement, and no timing."""
     cold: bool = False
     """Calls with cold caches, too."""
+    whole: bool = False
+    """Every contender in every pass, not only where the answer is open: another run is to be compared with it."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,10 @@ class Coordinator:
         if pass_index == 0:
             cheap_first = sorted(info.cells, key=lambda cell: (cell.spec.direct_flops, cell.spec.id))
             wanted = [(cell, info.algorithms) for cell in cheap_first]
+        elif self.options.whole:
+            failed = {(block.cell, block.algorithm) for block in blocks if block.status is not Status.PASSED}
+            running = [(cell, [n for n in info.algorithms if (cell.key, n) not in failed]) for cell in info.cells]
+            wanted = [(cell, tuple(names)) for cell, names in running if names]
         else:
             cells = {cell.key: cell for cell in info.cells}
             earlier = [block for block in blocks if block.pass_index < pass_index]

@@ -42,8 +42,12 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
             f"{threads} thread{'s' if threads > 1 else ''}: found in 95 % of the tries, {said}", highlight=False
         )
     for one in coverage(decisions):
-        told = f"95 % intervals over five passes held the true ratio in {one.ratios}, the long-run time in {one.times}"
-        console.print(f"{plural(one.threads, 'thread')}: {told}", highlight=False)
+        console.print(
+            f"{plural(one.threads, 'thread')}: 95 % intervals over five passes held the true ratio in {one.ratios}; the"
+            f" time by all other processes of the same gate in {one.times}, by those of all gates in {one.drifted}",
+            highlight=False,
+            soft_wrap=True,
+        )
     stored = [
         (str(one.threads), f"{percent(one.share)}" if one.share else "none", str(one.raw), str(one.gate))
         for one in drift(decisions)

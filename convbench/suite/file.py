@@ -158,7 +158,7 @@ class SuiteFile(BaseModel):
     strict_geometry: Flag = False
     """Whether to reject a stride that does not divide evenly."""
     passes: Annotated[int, *_whole(1, 1000)] = 5
-    """How often every cell is visited, each time in fresh processes."""
+    """How often every cell is visited, each time in fresh processes; where `gate:` is given, with every contender."""
     budget_s: Seconds | None = Field(None, alias="budget")
     """The whole run's time, such as 30s or 4m."""
     timeout_s: Seconds = Field(60.0, alias="timeout")

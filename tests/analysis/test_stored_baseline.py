@@ -88,6 +88,38 @@ def test_verdicts(machine: float, slowdown: float, result: Result) -> None:
     assert found.yardstick == "compute"
 
 
+def test_an_interval_of_all_differences_holds_the_truth_whatever_the_outliers() -> None:
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(500):
+        sides = [[{NONE: log, "compute": log} for log in 0.02 * rng.standard_cauchy(7)] for _ in range(2)]
+        found = compare(*sides)
+        assert found is not None
+        held += found.low <= 0 <= found.high
+    assert held >= 485
+
+
+@pytest.mark.parametrize(("slowdown", "result"), [(1.0, Result.INCONCLUSIVE), (1.12, Result.SLOWER)])
+def test_a_machine_that_changes_between_the_runs_is_no_slowdown(slowdown: float, result: Result) -> None:
+    """Fault: steady runs on a machine of two speeds, where no yardstick makes the passes of a run agree any better."""
+
+    def steady(machine: float, slowdown: float) -> list[Block]:
+        blocks = run(np.random.default_rng(6), 1.0, passes=10)
+        times = [1e-3 * machine * slowdown * (1 + 1e-4 * index) for index in range(10)]
+        return [
+            block.model_copy(
+                update={"samples_s": (time_s,) * 5, "yardsticks": {"compute": (1e-3 * machine * (1 - 5e-5 * index),)}}
+            )
+            for index, (block, time_s) in enumerate(zip(blocks, times, strict=True))
+        ]
+
+    machine = 1.1 if slowdown == 1.0 else 1.0
+    found = outcome(CELL, "a", steady(1.0, 1.0), steady(machine, slowdown), LIMITS)
+    assert found is not None
+    assert found.yardstick == NONE
+    assert found.result is result
+
+
 def test_false_alarms_and_finds() -> None:
     rng = np.random.default_rng(3)
     for slowdown, least, most in ((1.0, 0, 2), (1.1, 190, 200)):
@@ -101,11 +133,11 @@ def test_false_alarms_and_finds() -> None:
 
 def test_what_cannot_be_compared_is_said_so() -> None:
     rng = np.random.default_rng(4)
-    few = outcome(CELL, "a", run(rng, 1.0, passes=2), run(rng, 1.0), LIMITS)
+    few = outcome(CELL, "a", run(rng, 1.0, passes=4), run(rng, 1.0), LIMITS)
     bare = [block.model_copy(update={"yardsticks": {}}) for block in run(rng, 1.0)]
     old = outcome(CELL, "a", bare, run(rng, 1.0), LIMITS)
     assert few is not None
     assert old is not None
     assert (few.result, old.result) == (Result.NOT_MEASURED, Result.NOT_MEASURED)
-    assert "three passes" in few.detail
+    assert "five passes" in few.detail
     assert "no yardsticks" in old.detail

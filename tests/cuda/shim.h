@@ -1,0 +1,191 @@
+// CUDA C++ kernels as plain C++, for testing their logic where there is no GPU.
+//
+// The exact source of a kernel is compiled by g++ with this header in front. A block's threads are fibers of one
+// operating-system thread that run one after another from barrier to barrier, in an order that is chosen: forward,
+// reverse, or shuffled anew in each phase. A result that depends on the order lacks a barrier. Blocks follow each
+// other. Shared memory is dynamic (SHARED), and poisoned with NaN before each block, so that nothing is read that
+// this block has not written. Memory errors are the sanitizers' to find: every buffer is an allocation of its own.
+//
+// It knows nothing of bank conflicts, of memory that is not coalesced, or of races between blocks: those need a card.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <ucontext.h>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __align__(n) alignas(n)
+
+struct dim3 {
+    unsigned x = 1, y = 1, z = 1;
+};
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+template <class T> T __ldg(const T* p) { return *p; }
+using std::fma;
+using std::fmaf;
+inline int min(int a, int b) { return a < b ? a : b; }
+inline int max(int a, int b) { return a > b ? a : b; }
+
+namespace shim {
+
+constexpr int WARP = 32;
+constexpr size_t STACK_BYTES = 64 * 1024;
+
+enum class Order { forward, reverse, shuffled };
+enum class State { ready, at_barrier, at_shuffle, done };
+
+struct Fiber {
+    ucontext_t context;
+    std::vector<char> stack = std::vector<char>(STACK_BYTES);
+    dim3 thread;
+    State state = State::ready;
+    int line = 0;       // of the barrier or shuffle that it waits at
+    unsigned mask = 0;  // of the shuffle
+    int shuffles = 0;   // so far
+};
+
+[[noreturn]] inline void fail(const char* what, int line) {
+    std::fprintf(stderr, "shim: %s (line %d)\n", what, line);
+    std::exit(3);
+}
+
+inline dim3 grid_size, block_size, block_index;
+inline std::vector<Fiber> fibers;
+inline Fiber* running = nullptr;
+inline ucontext_t scheduler;
+inline std::vector<char> shared;
+inline uint64_t slots[2][1024];  // what each thread hands to its warp, by the parity of its shuffles
+inline void (*body)();
+
+inline void wait(State state, int line) {
+    running->state = state;
+    running->line = line;
+    swapcontext(&running->context, &scheduler);
+}
+
+inline void start() {
+    body();
+    running->state = State::done;
+    swapcontext(&running->context, &scheduler);
+}
+
+inline int index_of(const Fiber& fiber) { return static_cast<int>(&fiber - fibers.data()); }
+
+// Let the warps go whose lanes have all come to the shuffle that they wait at. Whether any was.
+inline bool release_warps() {
+    bool any = false;
+    const int count = static_cast<int>(fibers.size());
+    for (int first = 0; first < count; first += WARP) {
+        const int last = first + WARP < count ? first + WARP : count;
+        for (int i = first; i < last; ++i) {
+            if (fibers[i].state != State::at_shuffle) continue;
+            bool complete = true;
+            for (int lane = 0; lane < WARP && complete; ++lane) {
+                if (!(fibers[i].mask >> lane & 1)) continue;
+                const int other = first + lane;
+                complete = other < last && fibers[other].state == State::at_shuffle &&
+                           fibers[other].line == fibers[i].line && fibers[other].mask == fibers[i].mask;
+            }
+            if (!complete) continue;
+            for (int lane = 0; lane < WARP; ++lane)
+                if (fibers[i].mask >> lane & 1) fibers[first + lane].state = State::ready;
+            any = true;
+        }
+    }
+    return any;
+}
+
+// Let all go on from the barrier that all wait at. Whether there was anyone left.
+inline bool release_block() {
+    const Fiber* waiting = nullptr;
+    for (const Fiber& fiber : fibers) {
+        if (fiber.state == State::at_shuffle) fail("a shuffle waits for lanes that do not come", fiber.line);
+        if (fiber.state == State::at_barrier) waiting = &fiber;
+    }
+    if (waiting == nullptr) return false;
+    for (Fiber& fiber : fibers) {
+        if (fiber.state == State::done) fail("a thread has left before a barrier that others wait at", waiting->line);
+        if (fiber.line != waiting->line) fail("threads wait at different barriers", waiting->line);
+        fiber.state = State::ready;
+    }
+    return true;
+}
+
+inline void run_block(Order order, std::mt19937& chance) {
+    for (float* p = reinterpret_cast<float*>(shared.data()); p < reinterpret_cast<float*>(shared.data() + shared.size()); ++p)
+        *p = NAN;
+    const size_t count = size_t{block_size.x} * block_size.y * block_size.z;
+    fibers.resize(count);
+    std::vector<int> turns(count);
+    for (size_t i = 0; i < count; ++i) {
+        Fiber& fiber = fibers[i];
+        fiber.thread = {static_cast<unsigned>(i % block_size.x), static_cast<unsigned>(i / block_size.x % block_size.y),
+                        static_cast<unsigned>(i / block_size.x / block_size.y)};
+        fiber.state = State::ready;
+        fiber.shuffles = 0;
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.data();
+        fiber.context.uc_stack.ss_size = fiber.stack.size();
+        fiber.context.uc_link = &scheduler;
+        makecontext(&fiber.context, start, 0);
+        turns[i] = static_cast<int>(order == Order::reverse ? count - 1 - i : i);
+    }
+    do {
+        do {
+            if (order == Order::shuffled) std::shuffle(turns.begin(), turns.end(), chance);
+            for (int turn : turns) {
+                if (fibers[turn].state != State::ready) continue;
+                running = &fibers[turn];
+                swapcontext(&scheduler, &running->context);
+            }
+        } while (release_warps());
+    } while (release_block());
+}
+
+template <class T> T exchange(unsigned mask, T value, int source, int line) {
+    static_assert(sizeof(T) <= sizeof(uint64_t));
+    const int me = index_of(*running), warp = me / WARP * WARP, parity = running->shuffles++ & 1;
+    if (!(mask >> (me - warp) & 1)) fail("a lane shuffles that is not in its own mask", line);
+    std::memcpy(&slots[parity][me], &value, sizeof(T));
+    running->mask = mask;
+    wait(State::at_shuffle, line);
+    T found;
+    std::memcpy(&found, &slots[parity][warp + source], sizeof(T));
+    return found;
+}
+
+inline int lane() { return index_of(*running) % WARP; }
+
+}  // namespace shim
+
+#define threadIdx (shim::running->thread)
+#define blockIdx (shim::block_index)
+#define blockDim (shim::block_size)
+#define gridDim (shim::grid_size)
+#define SHARED(type, name) type* const name = reinterpret_cast<type*>(shim::shared.data())
+#define __syncthreads() shim::wait(shim::State::at_barrier, __LINE__)
+#define __syncwarp(...) shim::exchange(0xffffffffu, 0, 0, __LINE__)
+#define __shfl_sync(mask, value, source) shim::exchange(mask, value, (source) & 31, __LINE__)
+#define __shfl_xor_sync(mask, value, bits) shim::exchange(mask, value, shim::lane() ^ (bits), __LINE__)
+#define __shfl_up_sync(mask, value, by) \
+    shim::exchange(mask, value, shim::lane() < static_cast<int>(by) ? shim::lane() : shim::lane() - static_cast<int>(by), __LINE__)
+#define __shfl_down_sync(mask, value, by) \
+    shim::exchange(mask, value, shim::lane() + static_cast<int>(by) > 31 ? shim::lane() : shim::lane() + static_cast<int>(by), __LINE__)
