@@ -14,6 +14,7 @@ from numba import njit, prange
 
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
+from convbench_algorithms.compilation_cache import named
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.output_writes import alignment
 from convbench_algorithms.short_sums import copy, filter_both
@@ -40,8 +41,7 @@ def band_rows(R: int, S: int, row_bytes: int) -> int:
 def short_kernel(R: int, S: int) -> Any:
     """The convolution with filters of R and S taps, stride and dilation 1, in bands that `units` name."""
 
-    @njit(nogil=True, cache=True, error_model="numpy")
-    def filter_block(
+    def block_filter(
         x: Array, start: int, pitch: int, sources: IndexMap, row: int, zeros: Array, columns: Array, rows: Array,
         y: Array, p: int, q: int, height: int, width: int, add: int, stream: int, mirrored: int,
     ) -> None:  # fmt: skip
@@ -53,6 +53,8 @@ def short_kernel(R: int, S: int) -> Any:
             filter_both(
                 x, start, pitch, sources, row, zeros, columns, rows, y, p, q, height, width, add, stream, R, S, 0
             )
+
+    filter_block = njit(nogil=True, cache=True, error_model="numpy")(named(block_filter, R, S))
 
     @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
     def convolve(
