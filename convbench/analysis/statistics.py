@@ -139,14 +139,14 @@ def from_logs(logs: Sequence[float], samples: int) -> Estimate:
     return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
 
 
-def welch_half_width(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> float:
+def welch_half_width(first: Sequence[float], second: Sequence[float]) -> float:
     """Half of the interval of the difference of two means, of two numbers or more each, by Welch's t."""
     parts = [float(np.var(side, ddof=1)) / len(side) for side in (first, second)]
     variance = sum(parts)
     if variance == 0:
         return 0.0
     spread = parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1)
-    return student_t(variance**2 / spread, confidence) * math.sqrt(variance)
+    return student_t(variance**2 / spread) * math.sqrt(variance)
 
 
 @lru_cache(maxsize=1024)

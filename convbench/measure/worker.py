@@ -39,6 +39,7 @@ LARGE_CACHE_BYTES: Final = 2**25
 """Where the system does not tell."""
 
 MOVED_BYTES: Final = 2**22
+"""Of x and y together, at most, for them to be moved."""
 
 Reply = dict[str, Any]
 T = TypeVar("T")

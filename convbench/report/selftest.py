@@ -38,9 +38,7 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
     for threads in dict.fromkeys(line.threads for line in lines):
         smallest = smallest_seen(lines, threads)
         said = "none of these was" if smallest is None else f"the smallest of these that was is {percent(smallest)}"
-        console.print(
-            f"{threads} thread{'s' if threads > 1 else ''}: found in 95 % of the tries, {said}", highlight=False
-        )
+        console.print(f"{plural(threads, 'thread')}: found in 95 % of the tries, {said}", highlight=False)
     for one in coverage(decisions):
         console.print(
             f"{plural(one.threads, 'thread')}: 95 % intervals over five passes held the true ratio in {one.ratios}; the"
