@@ -31,6 +31,8 @@ SHARES: Final = (0.0, 0.02, 0.03, 0.05, 0.1, 0.2)
 TWINS: Final = 3
 """Contenders without extra work, for each with some: false alarms are rare, and have to be counted."""
 
+JUDGED: Final = 1
+"""Pairs of each contender, in the first gate, that are compared with float64: the contract suite has judged the rest."""
 
 Told = Callable[[int, GateProgress], None]
 
@@ -123,7 +125,11 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
     ]
     items = {key: Item(cells[key], key[1]) for key in of}
     with Cases(seed=0, image=None) as cases:
-        options = PairOptions(memory_limit_bytes=int(0.4 * psutil.virtual_memory().available), with_yardsticks=STORED)
+        options = PairOptions(
+            memory_limit_bytes=int(0.4 * psutil.virtual_memory().available),
+            judged=JUDGED if seed == 0 else 0,
+            with_yardsticks=STORED,
+        )
         pairs = Pairs(builds[0], builds[1], options, cases)
         trial = Trial(pairs, GateLimits(), list(items.values()), told)
         trial.run()

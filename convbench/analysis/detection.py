@@ -18,7 +18,7 @@ from convbench.result import Record
 RUN: Final = 5
 """Passes of a usual run."""
 
-STORED: Final = 10
+STORED: Final = 20
 """Passes of a run that later ones are compared with."""
 
 APART_S: Final = 600.0

@@ -52,10 +52,6 @@ PAIRS_OF_ONE: Final = 8
 """The most of an item among them: what a start has drawn (addresses of libraries) is in all of its forks."""
 
 
-JUDGED: Final = 3
-"""Pairs of each item that are compared with float64, before the timing and after it."""
-
-
 class Item(NamedTuple):
     """One contender in one cell."""
 
@@ -85,6 +81,8 @@ class PairOptions:
     timeout_s: float = 30.0
     memory_limit_bytes: int = 4 * 2**30
     image: Array | None = None
+    judged: int = 3
+    """Pairs of each item that are compared with float64, before the timing and after it."""
     with_yardsticks: int = 0
     """Pairs of each item beside which fixed computations are timed, as runs do it that are stored."""
 
@@ -159,7 +157,7 @@ class Pairs:
         case = self.cases.get(item.cell.spec)
         limits = Limits(lambda: self.options.timeout_s, self.options.memory_limit_bytes)
         core = usable_cores()[index % len(usable_cores())] if item.cell.threads == 1 else None
-        judged = index < JUDGED
+        judged = index < self.options.judged
         benches: dict[str, Bench] = {}
         for build, workers in order.sample(sides, k=2):
             nursery = workers.start(item.cell.threads)
