@@ -11,12 +11,14 @@ lies above it raises an alarm. A slowdown of three fifths of the limit is as far
    are taken. And the median must lie above the boundary, at 10 %: certain to be slower, and by more than a trifle.
 
 The new pairs owe nothing to those of the screening, so only what may come to be confirmed counts in Holm's family:
-suspects, and what may still become one. So of 100 gates over unchanged suites, at most one raises an alarm.
+suspects, and what may still become one; what was confirmed at an earlier look hands its share of the error on. So of 100
+gates over unchanged suites, at most one raises an alarm.
 
 What is known to a tenth of the limit, and is within it, is the *same*, too. What is neither within the time given
 is *inconclusive*, unless its interval lies within the limit.
 
-Sources: David & Nagaraja, Order Statistics (2003), §7.1; Holm, Scand. J. Stat. 6 (1979) 65–70.
+Sources: David & Nagaraja, Order Statistics (2003), §7.1; Holm, Scand. J. Stat. 6 (1979) 65–70; for looks, Ye, Li, Liu &
+Yao, "A group sequential Holm procedure with multiple primary endpoints", Stat. Med. 32 (2013) 1112–1124.
 """
 
 from __future__ import annotations
@@ -176,8 +178,8 @@ def decide(questions: Iterable[Question], error: float = FAMILY_ERROR, *, closin
     for question in asked:
         if question.verdict is Verdict.OPEN:
             question.verdict = _screened(question, closing)
-    family = sum(question.verdict not in (Verdict.SAME, Verdict.LEFT) for question in asked)
-    due = {question: _p_value(question) for question in asked if _is_due(question, closing)}
+    family = sum(not question.decided for question in asked)
+    due = {question: _p_value(question, closing) for question in asked if _is_due(question, closing)}
     certain = holm(due, family, error)
     for question in due:
         if question in certain and _is_large(question):
@@ -201,11 +203,11 @@ def _is_due(question: Question, closing: bool) -> bool:
     return question.verdict is Verdict.SUSPECT and look
 
 
-def _p_value(question: Question) -> float:
-    """Of the confirmation, over the share of the error that this look may spend; a closing one takes the next's."""
+def _p_value(question: Question, closing: bool) -> float:
+    """Of the confirmation, over the share of the error that this look may spend: the last one, all that is left."""
     count = len(question.confirming)
-    share = next((share for look, share in LOOKS.items() if look >= count), None)
-    return 1.0 if share is None else sign_test([question.direction * log for log in question.confirming], 0.0) / share
+    share = sum(share for look, share in LOOKS.items() if look >= count) if closing else LOOKS[count]
+    return sign_test([question.direction * log for log in question.confirming], 0.0) / share if share else 1.0
 
 
 def _is_large(question: Question) -> bool:

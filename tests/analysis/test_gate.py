@@ -135,12 +135,27 @@ def confirmed_after(family: int, verdict: Verdict) -> int:
 def test_holms_family_is_what_may_come_to_be_confirmed() -> None:
     assert confirmed_after(1000, Verdict.SAME) == 10
     assert confirmed_after(1000, Verdict.LEFT) == 10
+    assert confirmed_after(1000, Verdict.SLOWER) == 10
     assert confirmed_after(20, Verdict.OPEN) == 14
     assert confirmed_after(1000, Verdict.SUSPECT) == 20
 
 
 def test_the_looks_spend_the_error_once() -> None:
     assert sum(LOOKS.values()) == 1
+
+
+def test_the_last_look_spends_what_the_others_have_left() -> None:
+    """26 of 32 above 0, p = 2.7e-4: too much for the sixteenth of 1 % that the next look has among four, not for the rest."""
+    one, *others = (question(str(index)) for index in range(4))
+    for each in (one, *others):
+        each.verdict = Verdict.SUSPECT
+    one.screening, one.confirming = [0.05] * 6, [0.05] * 26 + [-0.05] * 6
+    p = sign_test(one.confirming, 0.0)
+    assert 0.01 / 4 * LOOKS[40] < p < 0.01 / 4 * (LOOKS[40] + LOOKS[60] + LOOKS[90])
+    decide([one, *others])
+    assert one.verdict is Verdict.SUSPECT
+    decide([one, *others], closing=True)
+    assert one.verdict is Verdict.SLOWER
 
 
 def test_gates_without_a_change_raise_fewer_alarms_than_they_may() -> None:
