@@ -11,8 +11,8 @@ lies above it raises an alarm. A slowdown of three fifths of the limit is as far
    are taken. And the median must lie above the boundary, at 10 %: certain to be slower, and by more than a trifle.
 
 The new pairs owe nothing to those of the screening, so only what may come to be confirmed counts in Holm's family:
-suspects, and what may still become one; what was confirmed at an earlier look hands its share of the error on. So of 100
-gates over unchanged suites, at most one raises an alarm.
+suspects, and what may still become one; what was confirmed at an earlier look hands its share of the error on. So of
+100 gates over unchanged suites, at most one raises an alarm.
 
 What is known to a tenth of the limit, and is within it, is the *same*, too. What is neither within the time given
 is *inconclusive*, unless its interval lies within the limit.

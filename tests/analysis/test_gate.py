@@ -145,7 +145,7 @@ def test_the_looks_spend_the_error_once() -> None:
 
 
 def test_the_last_look_spends_what_the_others_have_left() -> None:
-    """26 of 32 above 0, p = 2.7e-4: too much for the sixteenth of 1 % that the next look has among four, not for the rest."""
+    """26 of 32 above 0, p = 2.7e-4: too much for the next look's sixteenth of 1 %, among four; not for all the rest."""
     one, *others = (question(str(index)) for index in range(4))
     for each in (one, *others):
         each.verdict = Verdict.SUSPECT
