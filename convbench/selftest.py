@@ -32,7 +32,7 @@ TWINS: Final = 3
 """Contenders without extra work, for each with some: false alarms are rare, and have to be counted."""
 
 JUDGED: Final = 1
-"""Pairs of each contender, in the first gate, that are compared with float64: the contract suite has judged the rest."""
+"""Pairs of each contender that are compared with float64, in the first gate: a contract suite has judged them all."""
 
 Told = Callable[[int, GateProgress], None]
 
