@@ -20,6 +20,7 @@ In backward_weights both operands change from call to call, so there `prepare` o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, final
 
@@ -84,6 +85,46 @@ class Resources:
         return workspace_bytes
 
 
+class Accelerator(ABC):
+    """A device with memory and a clock of its own, as the harness uses it; algorithms of `device` "cuda" give one."""
+
+    name: str
+    highest_hz: float
+    """Of its clock."""
+
+    @abstractmethod
+    def upload(self, host: Array) -> Any:
+        """A copy of a host's array there."""
+
+    @abstractmethod
+    def download(self, array: Any) -> Array:
+        """A copy of its array here; waits until all work is done."""
+
+    @abstractmethod
+    def synchronise(self) -> None:
+        """Wait until all work is done."""
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """Of its memory."""
+
+    @abstractmethod
+    def used_bytes(self) -> int:
+        """Of its memory, by this process."""
+
+    @abstractmethod
+    def batch(self, call: Callable[..., Any], arguments: tuple[Any, ...], calls: int) -> tuple[float, Any]:
+        """The seconds that `calls` calls take there, one after the other without gaps, and what the last returned."""
+
+    @abstractmethod
+    def cool(self) -> None:
+        """Empty its caches."""
+
+    @abstractmethod
+    def clock_hz(self) -> float:
+        """Its clock now."""
+
+
 class PreparedConv(ABC):
     """An algorithm bound to a shape and a filter."""
 
@@ -91,7 +132,8 @@ class PreparedConv(ABC):
     def execute(self, x: Array, y: Array) -> None:
         """Convolve x into y: every element of y is overwritten, nothing is allocated, x is left alone.
 
-        Both are C-contiguous, of `spec.input_shape`, `spec.output_shape` and `spec.dtype`.
+        Both are C-contiguous, of `spec.input_shape`, `spec.output_shape` and `spec.dtype`; where the algorithm has an
+        accelerator, they are its arrays, and work that was begun there need not have ended.
         Not re-entrant: it may use the plan's workspace.
         """
 
@@ -154,6 +196,10 @@ class ConvAlgorithm(ABC):
     @abstractmethod
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """Bind the shape. Raises `WorkspaceTooLargeError` where `resources` do not suffice."""
+
+    def accelerator(self) -> Accelerator | None:
+        """Where x and y are to live, and what times the calls; None for the host. Not asked before a process forks."""
+        return None
 
 
 def unsupported_dtype(spec: ConvSpec) -> Unsupported | None:

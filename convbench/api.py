@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from convbench import catalog
-from convbench.algorithm import Array, ConvAlgorithm, PreparedConv, Resources, Unsupported
+from convbench.algorithm import Accelerator, Array, ConvAlgorithm, PreparedConv, Resources, Unsupported
 from convbench.errors import OperandError, UnsupportedError
 from convbench.operands import check_operand
 from convbench.spec import ConvSpec, Padding, Pair
@@ -29,11 +29,19 @@ def algorithms() -> Mapping[str, ConvAlgorithm]:
 class Convolution:
     """A convolution that is bound to a shape, a filter and an algorithm; call it with x.
 
-    Calls from several threads at once are served one after the other.
+    Calls from several threads at once are served one after the other. x and y are the host's: an algorithm whose
+    arrays live on a device has them carried there and back in each call.
     """
 
     def __init__(
-        self, spec: ConvSpec, w: Array, prepared: PreparedConv, algorithm: str, threads: int, check_finite: bool
+        self,
+        spec: ConvSpec,
+        w: Array,
+        prepared: PreparedConv,
+        algorithm: str,
+        threads: int,
+        check_finite: bool,
+        accelerator: Accelerator | None = None,
     ) -> None:
         self.spec = spec
         self.w = w
@@ -41,6 +49,7 @@ class Convolution:
         self.threads = threads
         self.check_finite = check_finite
         self._prepared = prepared
+        self._accelerator = accelerator
         self._pools = ThreadpoolController()
         self._lock = threading.Lock()
 
@@ -63,7 +72,12 @@ class Convolution:
         if np.may_share_memory(x, y):
             raise OperandError("x and y overlap in memory: give execute an output of its own")
         with self._lock, _thread_count(self._pools, self.threads):
-            self._prepared.execute(x, y)
+            if self._accelerator is None:
+                self._prepared.execute(x, y)
+            else:
+                there = self._accelerator.upload(y)
+                self._prepared.execute(self._accelerator.upload(x), there)
+                np.copyto(y, self._accelerator.download(there))
 
 
 def prepare(
@@ -91,9 +105,10 @@ def prepare(
     resources = Resources(threads=count, memory_limit_bytes=memory_limit_bytes)
     reasons = []
     for name in _candidates(spec) if algorithm == "auto" else [algorithm]:
-        prepared = _prepared(catalog.find(algorithms(), name), spec, w, resources)
+        found = catalog.find(algorithms(), name)
+        prepared = _prepared(found, spec, w, resources)
         if isinstance(prepared, PreparedConv):
-            return Convolution(spec, w, prepared, name, count, check_finite)
+            return Convolution(spec, w, prepared, name, count, check_finite, found.accelerator())
         reasons.append(f"{name}: {prepared.reason}")
     raise UnsupportedError("; ".join(reasons))
 

@@ -319,14 +319,13 @@ def schema() -> int:
 
 def _measure(folder: RunFolder, *, report: bool) -> int:
     from convbench import runs
+    from convbench.analysis.quantities import plural
     from convbench.report.folder import print_summary, write_report, write_tables
     from convbench.report.progress import ProgressView
 
     info = folder.info
-    console.print(
-        f"[bold]{info.suite_name}[/]  {len(info.cells)} cells × {len(info.algorithms)} algorithms  → {folder.path}",
-        soft_wrap=True,
-    )
+    size = f"{plural(len(info.cells), 'cell')} × {plural(len(info.algorithms), 'algorithm')}"
+    console.print(f"[bold]{info.suite_name}[/]  {size}  → {folder.path}", soft_wrap=True)
     try:
         with ProgressView(console) as view:
             runs.measure(folder, view)

@@ -173,6 +173,14 @@ class Block(Record):
     """Seconds of fixed computations between the samples: what the machine was like."""
     cold_s: tuple[float, ...] = ()
     """Single calls after the caches were swept, where the suite asks for them."""
+    upload_s: float | None = None
+    """x to a device; this and the next two by the host's clock, `samples_s` by the device's."""
+    download_s: float | None = None
+    """y back."""
+    latency_s: float | None = None
+    """A call until it is done."""
+    device_bytes: int | None = None
+    """What the process held of the device's memory."""
     agreement: Agreement | None = None
     workspace_bytes: int | None = None
     peak_rss_bytes: int | None = None
@@ -250,6 +258,10 @@ class Row(Record):
     name: str = ""
     compile_s: float | None = None
     ground: str = ""
+    upload_s: float | None = None
+    download_s: float | None = None
+    latency_s: float | None = None
+    device_bytes: int | None = None
     of_roofline: float | None = None
     """The least time that direct sums could take here, by operations and by bytes, ÷ `median_s`; above 1 for an
     algorithm that needs fewer operations, or where the data lie in a cache."""

@@ -47,8 +47,8 @@ class Wishes:
 def suite_of(text: str, wishes: Wishes | None = None) -> Suite:
     """A suite's file, a shipped suite's bare name, or a spec's id. Raises `SuiteError`, `SpecError`."""
     if is_spec(text):
-        threads = wishes.threads if wishes is not None and wishes.threads else (1,)
-        return suite_from_spec(ConvSpec.parse(text), threads)
+        wishes = Wishes() if wishes is None else wishes
+        return suite_from_spec(ConvSpec.parse(text), wishes.threads or (1,), device=wishes.device or "cpu")
     return load_suite(find_suite(text))
 
 

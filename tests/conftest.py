@@ -1,10 +1,18 @@
 """Hypothesis runs the same examples every time: a red suite means a changed program, not a new draw."""
 
+from __future__ import annotations
+
 import ctypes
+import os
+import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("repeatable")
@@ -25,3 +33,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if {"runs", "gate"} & set(item.path.parent.parts):
             item.add_marker(pytest.mark.xdist_group("runs"))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """`cli("run", …)` in an empty folder."""
+
+    def call(*words: object, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "convbench", *map(str, words)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+
+    return call

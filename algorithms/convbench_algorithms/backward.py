@@ -54,7 +54,7 @@ class ForwardAlgorithm(ConvAlgorithm):
 
 def backward_data_as_forward(spec: ConvSpec) -> ConvSpec:
     """The forward spec (stride 1) whose input is the spread dy and whose output is dx."""
-    _, extent, padding = zip(*(_spread(spec, axis) for axis in (0, 1)), strict=True)
+    _, extent, padding = zip(*(spread_along(spec, axis) for axis in (0, 1)), strict=True)
     return ConvSpec(
         n=spec.n,
         c=spec.k,
@@ -71,7 +71,7 @@ def backward_data_as_forward(spec: ConvSpec) -> ConvSpec:
     )
 
 
-def _spread(spec: ConvSpec, axis: int) -> tuple[int, int, Pair]:
+def spread_along(spec: ConvSpec, axis: int) -> tuple[int, int, Pair]:
     """Along one axis: the offset of dy[0] in the spread dy, the spread extent, its padding.
 
     dx[h] = Σ_r dy[(h + pad − d·r) / u]·w[r] wherever that divides: the spread dy needs F−1−pad zeros
@@ -101,7 +101,7 @@ class _BackwardDataPlan(ConvPlan):
     def __init__(self, algorithm: ForwardAlgorithm, spec: ConvSpec, resources: Resources) -> None:
         self.spec = spec
         forward = backward_data_as_forward(spec)
-        self.offset = (_spread(spec, 0)[0], _spread(spec, 1)[0])
+        self.offset = (spread_along(spec, 0)[0], spread_along(spec, 1)[0])
         self.inner = algorithm.plan_forward(forward, resources)
         self.spread: Array | None = None
         self.workspace_bytes = self.inner.workspace_bytes

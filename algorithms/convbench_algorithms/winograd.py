@@ -20,8 +20,6 @@ from convbench.algorithm import (
     PreparedConv,
     Resources,
     Unsupported,
-    inner_product_length,
-    unit_roundoff,
     unsupported_dtype,
 )
 from convbench.spec import ConvSpec
@@ -31,6 +29,7 @@ from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.thread_use import run_on
 from convbench_algorithms.winograd_blocking import Blocking, fits, padded_maps
 from convbench_algorithms.winograd_cost import choose_transforms, cost
+from convbench_algorithms.winograd_error import unsupported_by_winograd, winograd_error
 from convbench_algorithms.winograd_stages import (
     ALL,
     BACK,
@@ -40,8 +39,6 @@ from convbench_algorithms.winograd_stages import (
     stages_for,
 )
 from convbench_algorithms.winograd_transforms import Transform, transforms
-
-MAX_TAPS: Final = 5
 
 WORTH_A_THREAD: Final = 400_000
 """Multiply-adds of a vector, some 50 µs: layers of less are done by one thread before a second one has been woken."""
@@ -60,31 +57,11 @@ class WinogradAlgorithm(ForwardAlgorithm):
         """Stride and dilation 1, and a filter that is worth transforming."""
         if half := unsupported_dtype(spec):
             return half
-        if spec.stride != (1, 1):
-            return Unsupported("needs a stride of 1")
-        if spec.dilation != (1, 1):
-            return Unsupported("needs a dilation of 1")
-        if spec.r == spec.s == 1:
-            return Unsupported("a filter of 1×1 leaves no multiplications to save")
-        if max(spec.r, spec.s) > MAX_TAPS:
-            return Unsupported(f"needs a filter of at most {MAX_TAPS}×{MAX_TAPS}: larger tiles lose too many digits")
-        return None
+        return unsupported_by_winograd(spec)
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
-        """Normwise: the round-off of the products, of C/groups terms each, is amplified by κ along each axis.
-
-        Each product sums C/groups terms and carries the round-off of its transforms, inner products of
-        up to α terms along each axis on the way in, R and S for the filter, α on the way out: n terms in all, whose
-        rounding errors, independent and of u/√3 at most in the root mean square, add up to ε = u·√(n/3).
-        By `Transform.amplification` errors of that size make ‖e‖₂ ≤ κ_h·κ_w·ε·‖w‖·‖x‖, and ‖w‖·‖x‖ ≤ ‖s‖₂ for
-        s = |w| ⋆ |x|, as none of its products is negative. The bound is that with ε = 3u·√n, five standard deviations.
-        Barabasz et al. (2020, theorems 1 and 2) have ‖A‖·‖G‖·‖B‖ in the place of κ, for errors that all conspire.
-        """
-        pair = self.transforms(spec)
-        terms = inner_product_length(spec) // (spec.r * spec.s) + sum(2 * t.alpha + t.r for t in pair)
-        epsilon = 3 * unit_roundoff(spec.dtype) * math.sqrt(terms)
-        bound = pair[0].amplification * pair[1].amplification * epsilon
-        return ErrorModel("normwise", bound, "after Barabasz et al. 2020, with independent rounding errors")
+        """See `winograd_error`."""
+        return winograd_error(spec, self.transforms(spec))
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """Tiles, and workspace for a block of them."""

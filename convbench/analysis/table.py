@@ -71,6 +71,10 @@ def _row(contender: Contender, ceilings: Mapping[str, float] | None) -> Row:
         compile_s=_total(block.compile_s for block in blocks),
         ground=cell.ground,
         cold_median_s=_median(float(np.median(block.cold_s)) for block in blocks if block.cold_s),
+        upload_s=_median(block.upload_s for block in blocks),
+        download_s=_median(block.download_s for block in blocks),
+        latency_s=_median(block.latency_s for block in blocks),
+        device_bytes=_largest(block.device_bytes for block in blocks),
         of_roofline=roofline_s(spec, ceilings) / time.value if time and ceilings else None,
     )
 

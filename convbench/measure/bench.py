@@ -70,6 +70,9 @@ class Bench:
     retaken_s: list[float] = field(default_factory=list)
     yardsticks_s: dict[str, list[float]] = field(default_factory=dict)
     cold_s: list[float] = field(default_factory=list)
+    accelerated: bool = False
+    clocks_hz: list[float] = field(default_factory=list)
+    transfers: dict[str, float] = field(default_factory=dict)
     switches: int = 0
     faults: int = 0
     stolen_before_s: float | None = None
@@ -93,7 +96,7 @@ class Bench:
         except WorkerFailedError as failure:
             self._fail(failure)
             return
-        self.warmup_s = [executed["execute_s"]]
+        self.warmup_s, self.accelerated = [executed["execute_s"]], executed["accelerated"]
         if executed["input_changed"]:
             self.status, self.reason = Status.DISAGREED, "execute changed its input x"
             return
@@ -135,7 +138,7 @@ class Bench:
             self._fail(failure)
 
     def sample(self, effort: Effort) -> None:
-        """Take one sample; again where the process had to wait for its core meanwhile, as often as is worth it."""
+        """Take one sample; again, as often as is worth it where it had to wait or a device's clock was down."""
         if not self.samples_s:
             self.stolen_before_s = stolen_s()
         sample_s = 0.0
@@ -150,7 +153,9 @@ class Bench:
             sample_s = reply["batch_s"] / self.batch
             self.switches += reply["switches"]
             self.faults += reply["faults"]
-            if not reply["switches"]:
+            if self.accelerated:
+                self.clocks_hz.append(reply["clock_hz"])
+            if not reply["switches"] and not reply.get("slow"):
                 break
         self.samples_s.append(sample_s)
         if len(self.samples_s) == self.wanted:
@@ -164,7 +169,7 @@ class Bench:
         after_s = stolen_s()
         if after_s is not None and self.stolen_before_s is not None:
             self.stolen_s = after_s - self.stolen_before_s
-        self.clock_hz = clock_hz(self.core or 0)
+        self.clock_hz = float(np.median(self.clocks_hz)) if self.clocks_hz else clock_hz(self.core or 0)
         if effort.yardsticks:
             self._measure_yardsticks()
 
@@ -183,6 +188,14 @@ class Bench:
             self.cold_s = self._ask("cold", count=effort.cold_samples)["calls_s"]
         except WorkerFailedError as failure:
             self._fail(failure)
+
+    def look_outside(self) -> None:
+        """What a device's user pays beside the device's own time, after the samples."""
+        if self.accelerated and self.status is Status.PASSED and self.samples_s:
+            try:
+                self.transfers = self._ask("transfers")
+            except WorkerFailedError as failure:
+                self._fail(failure)
 
     def judge_again(self, output: Path, case: Case) -> None:
         """Judge what the last timed call wrote: whoever only pretends to work when timed is found out here."""
@@ -232,6 +245,7 @@ class Bench:
             retaken_s=tuple(self.retaken_s),
             yardsticks={name: tuple(times) for name, times in self.yardsticks_s.items()},
             cold_s=tuple(self.cold_s),
+            **self.transfers,  # type: ignore[arg-type]
             switches=self.switches,
             faults=self.faults,
             stolen_s=self.stolen_s,

@@ -196,6 +196,7 @@ class Coordinator:
         for bench in benches:
             if self.options.cold and not self.budget.spent:
                 bench.cool(self.options.effort)
+            bench.look_outside()
             start, before_s = perf_counter(), bench.spent_s
             bench.judge_again(cases.output, case)
             self.useful_s += perf_counter() - start - (bench.spent_s - before_s)

@@ -18,12 +18,21 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import Any, Final, TypeVar, final
 
 import numpy as np
 
-from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ForeignConv, PreparedConv, Resources, Unsupported
+from convbench.algorithm import (
+    Accelerator,
+    Array,
+    ConvAlgorithm,
+    ConvPlan,
+    ForeignConv,
+    PreparedConv,
+    Resources,
+    Unsupported,
+)
 from convbench.machine import caches
 from convbench.measure.compilations import Compilations
 from convbench.measure.yardsticks import Yardsticks
@@ -40,6 +49,13 @@ LARGE_CACHE_BYTES: Final = 2**25
 
 MOVED_BYTES: Final = 2**22
 """Of x and y together, at most, for them to be moved."""
+
+LATENCIES: Final = 7
+"""Calls that are timed from the host's side, where a device has its own clock."""
+SLOW: Final = 0.75
+"""Of a device's highest clock: with less, a sample tells of heat or power alone (nvbench's rule)."""
+BACK_OFF_S: Final = 0.1
+"""For a device whose clock has gone down, to cool."""
 
 Reply = dict[str, Any]
 T = TypeVar("T")
@@ -87,6 +103,8 @@ class Contender:
     y: Array
     call: TimedCall
     result: Any
+    accelerator: Accelerator | None = None
+    """Where x and y are, and what times the calls, if not this host."""
 
     def __init__(self, algorithm: ConvAlgorithm) -> None:
         self.algorithm = algorithm
@@ -103,7 +121,11 @@ class Contender:
         unsupported = self.algorithm.supports(self.spec)
         if unsupported is not None:
             return unsupported
-        left = memory_limit_bytes - _resident_bytes() - self.spec.minimal_bytes
+        self.accelerator = self.algorithm.accelerator()
+        free_bytes = (
+            memory_limit_bytes - _resident_bytes() if self.accelerator is None else self.accelerator.free_bytes()
+        )
+        left = free_bytes - self.spec.minimal_bytes
         resources = Resources(threads=threads, memory_limit_bytes=max(left, 0))
         plan, plan_s = _timed(lambda: self.algorithm.plan(self.spec, resources))
         self.bound_plan = plan
@@ -122,11 +144,12 @@ class Contender:
     def verify(self, input_path: str, output_path: str) -> Reply:
         """Execute once into a poisoned output, and leave that for the coordinator to judge."""
         assert self.prepared is not None
-        self.x = np.load(input_path)
-        before = self.x.tobytes() if self.x.nbytes <= 2**20 else None
-        self.y = np.full(self.spec.output_shape, np.nan, self.spec.dtype)
+        x = np.load(input_path)
+        before = x.tobytes() if x.nbytes <= 2**20 else None
+        self.x, self.y = self._upload(x), self._upload(np.full(self.spec.output_shape, np.nan, self.spec.dtype))
         if isinstance(self.prepared, ForeignConv):
-            _keep_freed_memory()
+            if self.accelerator is None:
+                _keep_freed_memory()
             self.call = TimedCall(self.prepared.compute, (self.prepared.accept(self.x),))
         else:
             self.call = TimedCall(self.prepared.execute, (self.x, self.y))
@@ -141,7 +164,8 @@ class Contender:
             "bound": model.bound,
             "source": model.source,
             "precision": self.algorithm.precision,
-            "input_changed": before is not None and before != self.x.tobytes(),
+            "input_changed": before is not None and before != self._download(self.x).tobytes(),
+            "accelerated": self.accelerator is not None,
         }
 
     def warm_up(self, limit_s: float) -> Reply:
@@ -163,7 +187,8 @@ class Contender:
         What is larger than the near caches stays: its pages lie anywhere, and moving them takes longer than a sample.
         """
         assert self.prepared is not None
-        if not isinstance(self.prepared, ForeignConv) and self.x.nbytes + self.y.nbytes <= MOVED_BYTES:
+        stays = isinstance(self.prepared, ForeignConv) or self.accelerator is not None
+        if not stays and self.x.nbytes + self.y.nbytes <= MOVED_BYTES:
             self.x, self.y = moved(self.x), moved(self.y)
             self.y.fill(np.nan)
             self.call = TimedCall(self.prepared.execute, (self.x, self.y))
@@ -174,28 +199,41 @@ class Contender:
         """Time one batch, after one untimed call that brings the operands back into the caches.
 
         `switches` counts how often this process was made to wait for its core meanwhile, `faults` its page faults.
+        A device's own clock does not see the process wait; but its `clock_hz` may be down, and then it is `slow`.
         """
         if rewarm:
             self._batch_s(1)
         before = getrusage(RUSAGE_SELF)
         batch_s = self._batch_s(batch)
         after = getrusage(RUSAGE_SELF)
-        return {
-            "batch_s": batch_s,
-            "switches": after.ru_nivcsw - before.ru_nivcsw,
-            "faults": after.ru_minflt - before.ru_minflt,
-        }
+        found = {"batch_s": batch_s, "faults": after.ru_minflt - before.ru_minflt}
+        if self.accelerator is None:
+            return {**found, "switches": after.ru_nivcsw - before.ru_nivcsw}
+        clock_hz = self.accelerator.clock_hz()
+        slow = clock_hz < SLOW * self.accelerator.highest_hz
+        if slow:
+            sleep(BACK_OFF_S)
+        return {**found, "switches": 0, "slow": slow, "clock_hz": clock_hz}
 
     def cold(self, count: int) -> Reply:
         """Time single calls, each after more memory than the caches hold has been written."""
         self.peak_bytes = _peak_bytes()  # before the sweep's own memory
-        if self.sweep is None:
-            self.sweep = np.zeros(SWEEPS * max(caches().values(), default=LARGE_CACHE_BYTES), np.uint8)
         calls = []
         for _ in range(count):
-            self.sweep += 1
+            self._cool()
             calls.append(self._batch_s(1))
         return {"calls_s": calls}
+
+    def transfers(self) -> Reply:
+        """What a device's user pays beside its own time, in seconds: x there, y back, a call as the host sees it."""
+        assert self.accelerator is not None
+        x = self._download(self.x)
+        uploads = [self._done_s(lambda: self._upload(x)) for _ in range(LATENCIES)]
+        downloads = [self._done_s(lambda: self._download(self.y)) for _ in range(LATENCIES)]
+        calls = [self._done_s(lambda: self.call.function(*self.call.arguments)) for _ in range(LATENCIES)]
+        names = ("upload_s", "download_s", "latency_s")
+        found = {name: float(np.median(times)) for name, times in zip(names, (uploads, downloads, calls), strict=True)}
+        return {**found, "device_bytes": self.accelerator.used_bytes()}
 
     def measure_yardsticks(self) -> Reply:
         """What fixed computations take now."""
@@ -229,14 +267,40 @@ class Contender:
 
     def _batch_s(self, batch: int) -> float:
         self.result = None
-        batch_s, self.result = self.call.batch(batch)
+        if self.accelerator is None:
+            batch_s, self.result = self.call.batch(batch)
+        else:
+            batch_s, self.result = self.accelerator.batch(self.call.function, self.call.arguments, batch)
         return batch_s
+
+    def _done_s(self, work: Callable[[], Any]) -> float:
+        """Until it is done, by the host's clock."""
+        assert self.accelerator is not None
+        self.accelerator.synchronise()
+        start = perf_counter_ns()
+        work()
+        self.accelerator.synchronise()
+        return (perf_counter_ns() - start) * 1e-9
+
+    def _cool(self) -> None:
+        if self.accelerator is not None:
+            self.accelerator.cool()
+            return
+        if self.sweep is None:
+            self.sweep = np.zeros(SWEEPS * max(caches().values(), default=LARGE_CACHE_BYTES), np.uint8)
+        self.sweep += 1
+
+    def _upload(self, array: Array) -> Any:
+        return array if self.accelerator is None else self.accelerator.upload(array)
+
+    def _download(self, array: Any) -> Array:
+        return array if self.accelerator is None else self.accelerator.download(array)
 
     def _save_output(self, output_path: str) -> None:
         """y, into which a library's own result is copied first."""
         if isinstance(self.prepared, ForeignConv):
             self.prepared.deliver(self.result, self.y)
-        np.save(output_path, self.y)
+        np.save(output_path, self._download(self.y))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Final, Self, final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from convbench.analysis.quantities import plural
 from convbench.measure.coordinator import Progress as RunProgress
 from convbench.measure.trial import GateProgress
 from convbench.result import Block, Status
@@ -113,8 +114,8 @@ def time_left(progress: RunProgress) -> str:
     if math.isfinite(progress.remaining_s):
         return f"at most {_minutes(progress.remaining_s)} left"
     if progress.done == progress.total:
-        return f"at most {progress.passes - progress.pass_index - 1} passes left"
-    return f"up to {progress.passes - progress.pass_index} passes left"
+        return f"at most {plural(progress.passes - progress.pass_index - 1, 'pass', 'passes')} left"
+    return f"up to {plural(progress.passes - progress.pass_index, 'pass', 'passes')} left"
 
 
 def _minutes(seconds: float) -> str:

@@ -90,6 +90,8 @@ def _crossovers(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str,
 
 
 def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Whoever failed; where nobody passed, whoever does not support it, too: the reason is all there is to tell."""
+    untold = ("unsupported", "not reached") if any(answers.winners.values()) else ()
     lines: list[tuple[str, ...]] = [
         (
             ", ".join(one.algorithms),
@@ -98,11 +100,11 @@ def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, .
             one.reason,
         )
         for one in answers.not_measured
-        if one.status not in ("unsupported", "not reached")
+        if one.status not in untold
     ]
     if len(lines) > MOST_FAILURES:
         lines = [*lines[:MOST_FAILURES], (f"… and {len(lines) - MOST_FAILURES} more", "", "", "")]
-    return "failed", ("failed", "status", "cells", "why"), lines
+    return "not timed", ("not timed", "status", "cells", "why"), lines
 
 
 def _planning(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:

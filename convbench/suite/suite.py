@@ -16,7 +16,6 @@ from typing import Final
 import yaml
 from pydantic import PrivateAttr, ValidationError
 
-from convbench.algorithm import Device
 from convbench.errors import SuiteError
 from convbench.result import Cell, Crossing, GateLimits, Target, Versus
 from convbench.spec import ConvSpec
@@ -160,7 +159,7 @@ def suite_from_spec(
     spec: ConvSpec,
     threads: Sequence[Thread] = (1,),
     algorithms: Sequence[str] = (),
-    device: Device = "cpu",
+    device: str = "cpu",
 ) -> Suite:
     """The suite of one problem, as it is named on the command line."""
     data: dict[str, object] = {"name": "spec", "description": spec.id, "device": device}

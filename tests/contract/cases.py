@@ -15,6 +15,12 @@ from hypothesis import strategies as st
 from convbench.algorithm import ConvAlgorithm
 from convbench.catalog import builtin
 from convbench.spec import ConvSpec
+from convbench_algorithms.cuda.device import using
+from gpu.shim import HAS_COMPILER
+from gpu.shim_device import ShimDevice
+
+STAND_IN = ShimDevice()
+"""For the card: see `conftest.py`."""
 
 GEOMETRY = (
     "h1w1r1s1",
@@ -120,6 +126,10 @@ FORWARD_OR_DATA = {"direction": st.sampled_from(("forward", "forward", "backward
 
 FLOAT_LAYER = Cases(LAYERS, {"boundary": "zero", "direction": "forward", "dtype": "float32"}, dtypes=("float32",))
 ONE_PLANE = {"c": 1, "k": 1, "groups": 1, "padding": "same", "direction": "forward"} | PLAIN_STEPS
+ONE_CHANNEL_BOUNDARIES = tuple(case.replace("c2", "").replace("k2", "") for case in BOUNDARIES)
+COMPILED = FORWARD_OR_DATA | RESIZABLE | {"k": st.sampled_from((1, 2)), "dtype": "float32"}
+"""Of kernels that are compiled for each filter: seconds for a new one, so that the others stand in the list."""
+LOW_RANKS_OF_ANY_SIZE = st.sampled_from(("rank:1", "gaussian:0.8", "box"))
 DEPTHWISE = "n2c4h12w14k4r3s3+groups=4+padding=1"
 GAUSSIAN_RADIUS = {"r": 7, "s": 7, "h": st.integers(4, 30), "w": st.integers(4, 30), "filter": "gaussian:1"}
 
@@ -208,20 +218,51 @@ CASES: dict[str, Cases] = {
         (*GEOMETRY, *GROUPED, *FLIPPED, *(case for case in BOUNDARIES if not case.endswith("symmetric"))),
         PLAIN_STEPS | {"direction": "forward"},
     ),
+    "cuda_direct": Cases(
+        (*GENERAL, *BACKWARD_DATA, "h20w64r3s3+padding=1", "c2h9w132k8r5s5+padding=2", "h20w33r13s9+padding=6x4"),
+        COMPILED | {"r": 3, "s": 5, "stride": st.sampled_from((1, 2)), "dilation": st.sampled_from((1, (1, 2)))},
+    ),
+    "cuda_separable": Cases(
+        (
+            "h1w1r1s1",
+            "h67w131r7s5+padding=3x2+filter=rank:1",
+            *_each("+filter=rank:1", (*GROUPED[:1], *ONE_CHANNEL_BOUNDARIES)),
+            "n2c5h8w9k5r3s3+padding=1+groups=5+filter=box+direction=backward_data",
+            "h40w300r15s15+padding=7+boundary=reflect+filter=gaussian:2.5",
+            "c2h70w41k4r3s13+groups=2+padding=1x6+filter=rank:1+flip=true",
+        ),
+        COMPILED | {"groups": 1, "c": 1, "r": 3, "s": 5, "filter": LOW_RANKS_OF_ANY_SIZE} | PLAIN_STEPS,
+        faults="n2c4h12w14k4r3s3+padding=1.0x2.1+groups=4+filter=rank:1",
+        any_filter=False,
+    ),
+    **{
+        name: Cases(WINOGRAD, COMPILED | {"r": 3, "s": st.sampled_from((3, 1))} | PLAIN_STEPS)
+        for name in ("cuda_winograd_f2", "cuda_winograd_f4")
+    },
+    **{
+        name: Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA)
+        for name in ("cuda_im2col", "cuda_implicit_gemm", "cuda_fft", "cuda_fft_overlap_save")
+    },
+    "cuda_gemm1x1": Cases(
+        tuple(case for case in POINTWISE if "padding" not in case and "stride" not in case),
+        {"r": 1, "s": 1, "padding": 0} | RESIZABLE | PLAIN_STEPS | FORWARD_OR_DATA,
+        faults="n2c4h12w14k6r1s1",
+    ),
     "onnxruntime": FLOAT_LAYER,
     "openvino": FLOAT_LAYER,
     "ncnn": FLOAT_LAYER,
 }
 
-ALGORITHMS: dict[str, ConvAlgorithm] = {
-    name: algorithm for name, algorithm in builtin().items() if algorithm.device == "cpu"
-}
+ALGORITHMS: dict[str, ConvAlgorithm] = builtin()
 
 
 def case(name: str, *values: object, id: str | None = None) -> Any:
     """A pytest parameter whose test is skipped, with the reason, where the algorithm's library is missing."""
-    unsupported = ALGORITHMS[name].supports(must_run(name)[0]) if name in CASES else None
+    with using(STAND_IN):
+        unsupported = ALGORITHMS[name].supports(must_run(name)[0]) if name in CASES else None
     missing = [unsupported.reason] if unsupported and "pip install" in unsupported.reason else []
+    if ALGORITHMS[name].device == "cuda" and not HAS_COMPILER:
+        missing.append("needs g++")
     return pytest.param(name, *values, id=id or name, marks=[pytest.mark.skip(reason=why) for why in missing])
 
 

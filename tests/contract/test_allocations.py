@@ -71,9 +71,10 @@ def warm_call(conv: PreparedConv, x: Array, y: Array) -> Callable[[], None]:
     return call
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", [name for name, one in ALGORITHMS.items() if one.device == "cpu"])
 @pytest.mark.usefixtures("fresh_blocks")
 def test_execute_allocates_nothing(name: str) -> None:
+    """On the host; the card's stand-in has NumPy's transforms, which do."""
     algorithm = ALGORITHMS[name]
     if "allocates" in algorithm.tags:
         pytest.skip("says so in its tags")

@@ -78,10 +78,10 @@ FAULTS: dict[str, Callable[[], Fault]] = {
 # Within the bounds that transforms must be allowed for whatever x, but not within their precision on plain data.
 FINE = {"scaled by 1.001", "rounded to float16"}
 
-# A 1×1 filter is its own flip and transpose; who knows but one boundary cannot take another.
+# A 1×1 filter is its own flip and transpose; who knows but one boundary, or no padding, cannot take another.
 EQUIVALENT = {
-    ("gemm1x1", "forgotten flip"),
-    ("gemm1x1", "transposed filter"),
+    *((name, fault) for name in ("gemm1x1", "cuda_gemm1x1") for fault in ("forgotten flip", "transposed filter")),
+    *(("cuda_gemm1x1", fault) for fault in ("swapped padding", "wrong boundary")),
     *((name, "wrong boundary") for name in ("onnxruntime", "openvino", "ncnn")),
 }
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,31 +24,12 @@ passes: 2
 timeout: 20s
 """
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> None:
     """The tiny suite's kernels on disk before anything has a time limit: on a fresh clone they compile first."""
     words = ["verify", "n1c1h32w32k1r3s3+padding=1", "--algorithms", "naive,direct"]
     subprocess.run([sys.executable, "-m", "convbench", *words], check=True, capture_output=True)
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """`cli("run", …)` in an empty folder."""
-
-    def call(*words: object, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "convbench", *map(str, words)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env={**os.environ, "COLUMNS": "200"},
-        )
-
-    return call
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Cli
 from convbench.result import Row
-from runs.conftest import FAULTY, Cli, only_run
+from runs.conftest import FAULTY, only_run
 
 
 def test_list_says_what_each_can_run_and_why_not(cli: Cli) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Cli
 from convbench.store import RunFolder
-from runs.conftest import Cli
 
 
 def test_what_the_first_run_compiles_the_second_finds_on_disk(

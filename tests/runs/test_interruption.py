@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from conftest import Cli
 from convbench.result import Status
-from runs.conftest import Cli, only_run
+from runs.conftest import only_run
 
 MOMENTS = 20
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Cli
 from convbench.result import Row, Status
-from runs.conftest import FAULTY, Cli, only_run
+from runs.conftest import FAULTY, only_run
 
 
 def test_a_run_leaves_its_whole_folder(cli: Cli, tiny: Path, tmp_path: Path) -> None:

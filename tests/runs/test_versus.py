@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from runs.conftest import FAULTY, Cli, only_run
+from conftest import Cli
+from runs.conftest import FAULTY, only_run
 
 SIDES = """\
 defaults: {padding: same, threads: [1], ground: small}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -20,20 +21,26 @@ HERE: Final = Path(__file__).parent
 FLAGS: Final = (
     "-std=c++17",
     "-O1",
-    "-g",
-    "-fno-omit-frame-pointer",
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=all",
     "-ffp-contract=off",
     "-Wall",
     "-Wextra",
     "-Werror",
     "-Wno-unknown-pragmas",
+    "-Wno-clobbered",
 )
+SANITIZED: Final = (
+    "-DPROGRAM",
+    "-g",
+    "-fno-omit-frame-pointer",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+)
+LIBRARY: Final = ("-shared", "-fPIC", "-fno-gnu-unique", "-Wl,-Bsymbolic")
 ORDERS: Final = ("forward", "reverse", "shuffled")
 Triple = tuple[int, int, int]
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+HAS_COMPILER: Final = shutil.which("g++") is not None
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="needs g++")
 
 
 class KernelError(Exception):
@@ -81,27 +88,74 @@ class Executable:
         return found
 
 
+@dataclass(frozen=True)
+class Library:
+    """A kernel in this process, without sanitizers: for the many launches of the contract suite."""
+
+    path: Path
+
+    def run(
+        self,
+        arguments: Sequence[np.ndarray | np.generic],
+        grid: Triple,
+        block: Triple,
+        shared_bytes: int = 0,
+        constants: Mapping[str, np.ndarray] | None = None,
+        order: str = "forward",
+        seed: int = 0,
+    ) -> None:
+        """Launch once, on the arrays where they lie. Raises `KernelError`."""
+        loaded = ctypes.CDLL(str(self.path))
+        for name, values in (constants or {}).items():
+            room = (ctypes.c_char * values.nbytes).in_dll(loaded, name)
+            ctypes.memmove(room, values.ctypes.data, values.nbytes)
+        count = len(arguments)
+        arrays = [np.asarray(argument) for argument in arguments]
+        is_buffer = (ctypes.c_int * count)(*(isinstance(argument, np.ndarray) for argument in arguments))
+        sizes = (ctypes.c_size_t * count)(*(array.nbytes for array in arrays))
+        places = (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays))
+        extents = ((ctypes.c_int * 3)(*grid), (ctypes.c_int * 3)(*block))
+        message = ctypes.create_string_buffer(1000)
+        launch = loaded.shim_launch
+        launch.argtypes = [ctypes.c_int] * 2 + [ctypes.c_void_p] * 2 + [ctypes.c_size_t, ctypes.c_int]
+        launch.argtypes += [ctypes.c_void_p] * 3 + [ctypes.c_char_p, ctypes.c_size_t]
+        shared = (shared_bytes, count, is_buffer, sizes, places, message, len(message))
+        if launch(ORDERS.index(order), seed, *extents, *shared):
+            raise KernelError(message.value.decode())
+
+
 def build(
     source: Path, kernel: str, macros: Mapping[str, Any] | None = None, constant: str | None = None
 ) -> Executable:
-    """Compile a kernel of a .cu file; found again by what it was made from."""
-    defined = {"KERNEL_FILE": f'"{source}"', "KERNEL": kernel, **(macros or {})}
-    if constant is not None:
-        defined["CONSTANT"] = constant
-    words = [*FLAGS, *(f"-D{name}={value}" for name, value in defined.items())]
-    texts = [path.read_bytes() for path in (source, HERE / "shim.h", HERE / "shim.cpp")]
+    """Compile a kernel of a .cu file with the sanitizers."""
+    named = {} if constant is None else {"CONSTANT": constant}
+    return Executable(_compiled(source, kernel, {**(macros or {}), **named}, SANITIZED))
+
+
+def library(source: Path, kernel: str, macros: Mapping[str, Any]) -> Library:
+    """Compile a kernel of a .cu file for this process."""
+    return Library(_compiled(source, kernel, macros, LIBRARY))
+
+
+def _compiled(source: Path, kernel: str, macros: Mapping[str, Any], flags: Sequence[str]) -> Path:
+    """Found again by what it was made from."""
+    defined = {"KERNEL_FILE": f'"{source}"', "KERNEL": kernel, **macros}
+    words = [*FLAGS, *flags, *(f"-D{name}={value}" for name, value in defined.items())]
+    headers = sorted(source.parent.glob("*.cuh"))
+    texts = [path.read_bytes() for path in (source, *headers, HERE / "shim.h", HERE / "shim.cpp")]
     digest = hashlib.sha256("\0".join(words).encode() + b"\0".join(texts)).hexdigest()[:20]
     folder = Path(tempfile.gettempdir()) / f"convbench-shim-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     path = folder / digest
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}")
-        command = ["g++", *words, f"-I{HERE}", str(HERE / "shim.cpp"), "-o", str(made)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(
+            ["g++", *words, f"-I{HERE}", str(HERE / "shim.cpp"), "-o", str(made)], capture_output=True, text=True
+        )
         if done.returncode != 0:
             raise KernelError(done.stderr)
         made.replace(path)
-    return Executable(path)
+    return path
 
 
 def run_in_all_orders(executable: Executable, *arguments: Any, **options: Any) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cuda.shim import HERE, Executable, KernelError, build, needs_compiler, run_in_all_orders
+from gpu.shim import HERE, Executable, KernelError, build, needs_compiler, run_in_all_orders
 
 pytestmark = needs_compiler
 

@@ -16,7 +16,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <string>
 #include <ucontext.h>
+#include <utility>
 #include <vector>
 
 #define __global__
@@ -62,10 +64,9 @@ struct Fiber {
     int shuffles = 0;   // so far
 };
 
-[[noreturn]] inline void fail(const char* what, int line) {
-    std::fprintf(stderr, "shim: %s (line %d)\n", what, line);
-    std::exit(3);
-}
+struct Failure {
+    std::string what;
+};
 
 inline dim3 grid_size, block_size, block_index;
 inline std::vector<Fiber> fibers;
@@ -74,6 +75,16 @@ inline ucontext_t scheduler;
 inline std::vector<char> shared;
 inline uint64_t slots[2][1024];  // what each thread hands to its warp, by the parity of its shuffles
 inline void (*body)();
+inline std::string failure;  // of the fiber that has just stopped
+
+// Give the launch up. A fiber may not throw: it leaves word, and the scheduler does.
+[[noreturn]] inline void fail(const char* what, int line) {
+    const std::string told = std::string(what) + " (line " + std::to_string(line) + ")";
+    if (running == nullptr) throw Failure{told};
+    failure = told;
+    swapcontext(&running->context, &scheduler);
+    std::abort();  // nobody resumes it
+}
 
 inline void wait(State state, int line) {
     running->state = state;
@@ -155,6 +166,8 @@ inline void run_block(Order order, std::mt19937& chance) {
                 if (fibers[turn].state != State::ready) continue;
                 running = &fibers[turn];
                 swapcontext(&scheduler, &running->context);
+                running = nullptr;
+                if (!failure.empty()) throw Failure{std::exchange(failure, "")};
             }
         } while (release_warps());
     } while (release_block());

@@ -1,0 +1,1 @@
+"""Convolution on NVIDIA cards: each algorithm is a .py, and the .cu with the kernels that it launches."""

@@ -1,0 +1,148 @@
+"""Sums of products in registers, the filter in constant memory: for few channels, and filters that are not wide.
+
+Register tiles over rows that each load once are Iandola et al., "Communication-minimizing 2D convolution in GPU
+registers" (ICIP 2013), and Chen et al., "Versatile software-managed register caches" (SC 2019).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple, final
+
+from numpy import int32
+
+from convbench.algorithm import (
+    Array,
+    ConvPlan,
+    ErrorModel,
+    PreparedConv,
+    Resources,
+    Unsupported,
+    summation_error,
+)
+from convbench.spec import ConvSpec
+from convbench_algorithms.cuda.device import (
+    CONSTANT_BYTES,
+    REALS,
+    CudaAlgorithm,
+    DeviceArray,
+    Function,
+    Kernel,
+    Triple,
+    current,
+    unsupported_by_card,
+)
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
+
+MOST_TAPS: Final = 31
+"""Along an axis: the loop over a row's taps is unrolled."""
+
+MOST_SUMS: Final = 32
+"""Outputs of a thread: registers hold them and what of x they see."""
+
+MOST_PRODUCTS: Final = 3000
+"""Unrolled multiply-adds of a thread and channel: instructions of 16 bytes, of which the cache holds some 100 KiB."""
+
+BLOCK: Final[Triple] = (32, 4, 1)
+
+
+@final
+class CudaDirect(CudaAlgorithm):
+    """A register tile of outputs a thread, vector loads, taps from constant memory."""
+
+    name = "cuda_direct"
+    tags = frozenset({"cuda", "direct"})
+
+    def supports(self, spec: ConvSpec) -> Unsupported | None:
+        """See `ConvAlgorithm`."""
+        if unsupported := unsupported_direction(spec):
+            return unsupported
+        if max(spec.r, spec.s) > MOST_TAPS:
+            return Unsupported(f"needs a filter of at most {MOST_TAPS}×{MOST_TAPS}: the loop over its rows is unrolled")
+        nbytes = math.prod(spec.w_shape) * (8 if spec.dtype == "float64" else 4)
+        if nbytes > CONSTANT_BYTES:
+            return Unsupported(
+                f"its filter takes {nbytes // 1024:,} KiB; constant memory holds {CONSTANT_BYTES // 1024}"
+            )
+        if max(spec.n * spec.k, spec.n * spec.c) > MOST_PLANES:
+            return Unsupported(f"needs at most {MOST_PLANES:,} planes of y in a batch")
+        return unsupported_by_card(spec.dtype)
+
+    def error_model(self, spec: ConvSpec) -> ErrorModel:
+        """See `ConvAlgorithm`."""
+        return summation_error(spec)
+
+    def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        """See `ConvAlgorithm`."""
+        return _DirectPlan(spec, resources)
+
+
+class ThreadTile(NamedTuple):
+    """A thread's outputs, and whether it loads x anew for each row of the filter."""
+
+    rows: int
+    cols: int
+    filters: int
+    rolled: bool
+
+
+def thread_tile(geometry: Geometry) -> ThreadTile:
+    """Several filters where there are channels to sum over: each element of x that was loaded then serves all of them.
+
+    Else a tall tile, whose rows share what they see; a wide one where the filter is too large for that, or the stride
+    leaves little to share.
+    """
+    filters = next(f for f in (4, 2, 1) if geometry.filters % f == 0) if geometry.channels > 1 else 1
+    rows = min(MOST_SUMS // (4 * filters), max(geometry.p, 1))
+    products = rows * 4 * filters * geometry.r * geometry.s
+    if geometry.stride == (1, 1) and products <= MOST_PRODUCTS:
+        return ThreadTile(rows, 4, filters, rolled=False)
+    return ThreadTile(1, 8, filters, rolled=True)
+
+
+@final
+class _DirectPlan(ConvPlan):
+    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        self.spec = spec
+        self.geometry = g = Geometry.of(spec)
+        self.device = current()
+        tile = thread_tile(g)
+        self.workspace_bytes = resources.reserve(g.rows.nbytes + g.cols.nbytes)
+        self.rows, self.cols = self.device.upload(g.rows), self.device.upload(g.cols)
+        self.grid: Triple = (
+            -(-g.q // (BLOCK[0] * tile.cols)),
+            -(-g.p // (BLOCK[1] * tile.rows)),
+            g.n * g.k // tile.filters,
+        )
+        self.kernel = Kernel.of(
+            "direct.cu",
+            "direct",
+            REAL=REALS[g.dtype],
+            TAPS=g.k * g.channels * g.r * g.s,
+            R=g.r,
+            S=g.s,
+            U=g.stride[0],
+            V=g.stride[1],
+            D=g.dilation[0],
+            E=g.dilation[1],
+            ROWS=tile.rows,
+            COLS=tile.cols,
+            FILTERS=tile.filters,
+            ROLLED=int(tile.rolled),
+            LEFT=-1 if g.left is None else g.left,
+        )
+        self.sizes = tuple(int32(size) for size in (g.c, g.h, g.w, g.k, g.p, g.q, g.channels, g.filters))
+
+    def prepare(self, w: Array) -> PreparedConv:
+        return _Direct(self, self.device.compile(self.kernel, {"taps": correlation_filter(self.spec, w)}))
+
+
+@final
+class _Direct(PreparedConv):
+    def __init__(self, plan: _DirectPlan, function: Function) -> None:
+        self.plan = plan
+        self.function = function
+
+    def execute(self, x: DeviceArray, y: DeviceArray) -> None:
+        plan = self.plan
+        self.function(plan.grid, BLOCK, (x, y, plan.rows, plan.cols, *plan.sizes))

@@ -1,0 +1,33 @@
+// x laid out anew, for the products and transforms of libraries.
+//
+// Macros: REAL.
+#include "common.cuh"
+
+// The column matrix of one image: matrix[(c·R + r)·S + s][p·Q + q] = x[c, rows[u·p + d·r], cols[v·q + e·s]].
+KERNEL_OF(256)
+columns(const REAL* x, REAL* matrix, const int* rows, const int* cols, int H, int W, int R, int S, int P, int Q, int u,
+        int v, int d, int e, Index first_plane, Index first_tap, Index taps) {
+    const Index at = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= static_cast<Index>(P) * Q) return;
+    const int p = static_cast<int>(at / Q), q = static_cast<int>(at % Q);
+    const Index tap = first_tap + blockIdx.y;
+    if (tap >= taps) return;
+    const int r = static_cast<int>(tap / S % R), s = static_cast<int>(tap % S);
+    const REAL* plane = x + (first_plane + tap / (R * S)) * H * W;
+    matrix[tap * P * Q + at] = padded_at(plane, W, rows[u * p + d * r], cols[v * q + e * s]);
+}
+
+// Tiles of [M,N] of each plane, [count][C][M,N]: tile (i, j) of an image begins at the padded position (i·step_rows,
+// j·step_cols); they are counted along the rows of the first image, then down, then through the images.
+KERNEL_OF(256)
+tiles(const REAL* x, REAL* cut, const int* rows, const int* cols, int padded_rows, int padded_cols, int H, int W, int C,
+      int M, int N, int down, int across, int step_rows, int step_cols, int first) {
+    const int at = blockIdx.x * blockDim.x + threadIdx.x;
+    if (at >= M * N) return;
+    const int tile = first + blockIdx.z, c = blockIdx.y;
+    const int row = tile / across % down * step_rows + at / N, col = tile % across * step_cols + at % N;
+    const bool inside = row < padded_rows && col < padded_cols;
+    const REAL* plane = x + (static_cast<Index>(tile / across / down) * C + c) * H * W;
+    cut[(static_cast<Index>(blockIdx.z) * C + c) * M * N + at] =
+        inside ? padded_at(plane, W, rows[row], cols[col]) : REAL(0);
+}

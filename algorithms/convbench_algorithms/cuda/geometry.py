@@ -1,0 +1,130 @@
+"""A convolution as the kernels see it: a correlation of an image whose padding and boundary are two index maps.
+
+backward_data is one too: dy spread by the stride has zeros between its elements, which its maps show as `OUTSIDE`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from convbench.algorithm import Array, Unsupported
+from convbench.boundary import OUTSIDE, index_map
+from convbench.spec import ConvSpec, Pair
+from convbench_algorithms.backward import spread_along, transposed_filter
+
+Map = npt.NDArray[np.int32]
+
+MOST_PLANES: Final = 65535
+"""Of a grid along y and z."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """y[n,k,p,q] = Σ_{c,r,s} w[k,c,r,s]·x[n, g·C/G + c, rows[u·p + d·r], cols[v·q + e·s]], zero where a map says -1.
+
+    x [N,C,H,W]   w [K,C/G,R,S]   y [N,K,P,Q]   stride (u, v)   dilation (d, e)   g = k div K/G
+    """
+
+    n: int
+    c: int
+    h: int
+    w: int
+    k: int
+    r: int
+    s: int
+    p: int
+    q: int
+    stride: Pair
+    dilation: Pair
+    groups: int
+    dtype: str
+    maps: tuple[tuple[int, ...], tuple[int, ...]]
+
+    @classmethod
+    def of(cls, spec: ConvSpec) -> Geometry:
+        """The forward problem, or backward_data as one."""
+        maps = tuple(tuple(_map(spec, axis).tolist()) for axis in (0, 1))
+        _, c, h, w = spec.input_shape
+        _, k, p, q = spec.output_shape
+        forward = spec.direction == "forward"
+        return cls(
+            n=spec.n,
+            c=c,
+            h=h,
+            w=w,
+            k=k,
+            r=spec.r,
+            s=spec.s,
+            p=p,
+            q=q,
+            stride=spec.stride if forward else (1, 1),
+            dilation=spec.dilation,
+            groups=spec.groups,
+            dtype=spec.dtype,
+            maps=(maps[0], maps[1]),
+        )
+
+    @property
+    def channels(self) -> int:
+        """C/G: those of x that each output channel sees."""
+        return self.c // self.groups
+
+    @property
+    def filters(self) -> int:
+        """K/G: output channels that see the same channels of x."""
+        return self.k // self.groups
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return np.dtype(self.dtype).itemsize
+
+    @cached_property
+    def rows(self) -> Map:
+        """For each padded row, its row in x or `OUTSIDE`."""
+        return np.array(self.maps[0], np.int32)
+
+    @cached_property
+    def cols(self) -> Map:
+        """For each padded column, its column in x or `OUTSIDE`."""
+        return np.array(self.maps[1], np.int32)
+
+    @cached_property
+    def left(self) -> int | None:
+        """Padding before the columns where what is not padding is the image as it lies; None where it is spread."""
+        inside = np.flatnonzero(self.cols == 0)
+        for left in inside.tolist():
+            if np.array_equal(self.cols[left : left + self.w], np.arange(min(self.w, len(self.cols) - left))):
+                return int(left)
+        return None
+
+
+def correlation_filter(spec: ConvSpec, w: Array) -> Array:
+    """w [K,C/G,R,S] as the filter of the geometry: never flipped, and transposed for backward_data; contiguous."""
+    if spec.direction == "backward_data":
+        return transposed_filter(spec, w)
+    return np.ascontiguousarray(w[..., ::-1, ::-1]) if spec.flip else w
+
+
+def unsupported_direction(spec: ConvSpec) -> Unsupported | None:
+    """What has no geometry."""
+    if spec.direction == "backward_weights":
+        return Unsupported("both operands of backward_weights change from call to call; no filter to prepare")
+    if spec.direction == "backward_data" and spec.boundary != "zero" and spec.padding != ((0, 0), (0, 0)):
+        return Unsupported(f"the gradient of boundary={spec.boundary} is not a convolution; only that of zero is")
+    return None
+
+
+def _map(spec: ConvSpec, axis: int) -> Array:
+    if spec.direction == "forward":
+        return index_map((spec.h, spec.w)[axis], spec.padding[axis], spec.boundary)
+    offset, extent, padding = spread_along(spec, axis)
+    positions = np.arange(extent) - offset
+    stride, outputs = spec.stride[axis], (spec.p, spec.q)[axis]
+    hit = (positions % stride == 0) & (positions >= 0) & (positions // stride < outputs)
+    return np.pad(np.where(hit, positions // stride, OUTSIDE), padding, constant_values=OUTSIDE)

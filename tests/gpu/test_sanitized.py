@@ -1,0 +1,162 @@
+"""The kernels under the sanitizers and in every order of threads; and the faults that these would show."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contract.harness import BrokenContractError, check_contract
+from convbench.spec import ConvSpec
+from convbench_algorithms.cuda.device import SOURCES, using
+from gpu.shim import KernelError, needs_compiler
+from gpu.shim_device import SanitizedDevice
+from gpu.targets import ALGORITHMS, algorithm
+
+pytestmark = needs_compiler
+
+SMALL = (
+    "n2c3h7w9k4r3s2+padding=1.0x2.1",
+    "c2h9w12k2r3s3+padding=1+boundary=reflect",
+    "n2c4h13w11k6r3s3+stride=2x3+padding=1+groups=2",
+    "c2h15w14k3r3s2+dilation=2x3+padding=2.1x0.3",
+    "c2h9w8k3r3s3+padding=1+direction=backward_data+dtype=float64",
+    "n2c2h19w150k2r7s5+padding=3x2+groups=2+filter=rank:1",
+    "c2h40w9k2r3s3+padding=1+groups=2+filter=box+dtype=float64",
+)
+EXECUTIONS = 2
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+def test_no_kernel_reads_or_writes_beside_its_arrays(name: str) -> None:
+    ran = 0
+    with using(SanitizedDevice()):
+        for spec in map(ConvSpec.parse, SMALL):
+            if algorithm(name).supports(spec) is None:
+                check_contract(algorithm(name), spec, tile_limit_bytes=4096)
+                ran += 1
+    assert ran >= EXECUTIONS
+
+
+FAULTS = {
+    "a missing barrier before the rows are filtered": (
+        "cuda_separable",
+        "separable.cu",
+        "        __syncthreads();\n\n        for (int item",
+        "\n        for (int item",
+        "a barrier is missing",
+    ),
+    "a missing barrier before the columns are filtered": (
+        "cuda_separable",
+        "separable.cu",
+        "        __syncthreads();\n\n        oldest",
+        "\n        oldest",
+        "a barrier is missing",
+    ),
+    "a halo that is one short": (
+        "cuda_separable",
+        "separable.cu",
+        "j < WIDE + S - 1; j += WIDE",
+        "j < WIDE + S - 2; j += WIDE",
+        "error nan",
+    ),
+    "a strip that ends too early": (
+        "cuda_separable",
+        "separable.cu",
+        "first + i < p1 + R - 1 ?",
+        "first + i < p1 + R - 5 ?",
+        "error",
+    ),
+    "a missing barrier between slices": (
+        "cuda_implicit_gemm",
+        "implicit_gemm.cu",
+        "if (more) store(slice ^ 1);\n        __syncthreads();",
+        "if (more) store(slice ^ 1);",
+        "a barrier is missing",
+    ),
+    "an edge that is not guarded": (
+        "cuda_implicit_gemm",
+        "implicit_gemm.cu",
+        "if (at >= positions) continue;",
+        "",
+        "heap-buffer-overflow",
+    ),
+    "columns that are read beyond the image": (
+        "cuda_direct",
+        "direct.cu",
+        "row, q0 * V + j < end ? cols[q0 * V + j] : -1",
+        "row, q0 * V + j < end + 99 ? cols[q0 * V + j] : -1",
+        "heap-buffer-overflow",
+    ),
+    "vectors that are not aligned": (
+        "cuda_direct",
+        "direct.cu",
+        "W % LANES == 0 &&\n",
+        "W > 0 &&\n",
+        "misaligned address",
+    ),
+    "taps in another order": (
+        "cuda_im2col",
+        "gather.cu",
+        "s = static_cast<int>(tap % S);",
+        "s = S - 1 - static_cast<int>(tap % S);",
+        "error",
+    ),
+    "a spectrum that is not conjugated": (
+        "cuda_fft",
+        "spectral.cu",
+        "sums[k].im += a.im * b.re - a.re * b.im;",
+        "sums[k].im += a.im * b.re + a.re * b.im;",
+        "error",
+    ),
+    "tiles that read beyond the padding": (
+        "cuda_fft_overlap_save",
+        "gather.cu",
+        "const bool inside = row < padded_rows && col < padded_cols;",
+        "const bool inside = row < padded_rows + 9 && col < padded_cols + 9;",
+        "heap-buffer-overflow",
+    ),
+    "patches that read beyond the padding": (
+        "cuda_winograd_f2",
+        "winograd.cu",
+        "row + i < padded_rows ? rows[row + i] : -1",
+        "row + i < padded_rows + 9 ? rows[row + i] : -1",
+        "heap-buffer-overflow",
+    ),
+    "outputs of a tile beyond y": (
+        "cuda_winograd_f4",
+        "winograd.cu",
+        "if (p0 + i < P && q0 + j < Q) ",
+        "",
+        "heap-buffer-overflow|error|barrier",
+    ),
+}
+"""Algorithm, file, what stands there, what is put in its place, and what is told."""
+
+
+def test_every_algorithm_has_a_fault() -> None:
+    assert {name for name, *_ in FAULTS.values()} == set(ALGORITHMS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
+    name, file, text, instead, told = FAULTS[fault]
+    for path in (*SOURCES.glob("*.cu"), *SOURCES.glob("*.cuh")):
+        shutil.copy(path, tmp_path)
+    source = (tmp_path / file).read_text()
+    assert source.count(text) == 1
+    (tmp_path / file).write_text(source.replace(text, instead))
+    spec = ConvSpec.parse("n2c2h19w150k2r7s5+padding=3x2+groups=2+filter=rank:1")
+    if name.startswith("cuda_winograd"):
+        spec = ConvSpec.parse("n2c3h7w9k4r3s3+padding=1")
+    with using(SanitizedDevice(sources=tmp_path)), pytest.raises((KernelError, BrokenContractError), match=told):
+        check_contract(algorithm(name), spec)
+    with using(SanitizedDevice()):
+        check_contract(algorithm(name), spec)
+
+
+def test_what_is_left_of_a_broken_output_is_not_a_number() -> None:
+    """The stand-in hands out memory that is poisoned: what no kernel writes is seen."""
+    assert np.isnan(SanitizedDevice().empty((3,), "float32")).all()
