@@ -32,6 +32,8 @@ from convbench.spec import ConvSpec
 
 Array = npt.NDArray[Any]
 Device = Literal["cpu", "cuda"]
+Devices = Literal["cpu", "cuda", "both"]
+"""What the contenders of a suite run on."""
 Precision = Literal["strict", "emulated", "tf32", "half", "approximate"]
 Norm = Literal["componentwise", "normwise"]
 

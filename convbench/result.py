@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-from convbench.algorithm import Device
+from convbench.algorithm import Devices
 from convbench.spec import ConvSpec
 
 SpecId = Annotated[
@@ -46,7 +46,7 @@ class Cell(Record):
 
     spec: SpecId
     threads: int = 1
-    device: Device = "cpu"
+    device: Devices = "cpu"
     axes: dict[str, AxisValue] = {}
     weight: float = 1.0
     name: str = ""

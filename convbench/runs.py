@@ -61,7 +61,7 @@ def start(suite: Suite, out: Path, wishes: Wishes) -> RunFolder:
     """A new run's folder, with nothing measured in it yet. Raises `SuiteError`, `ConvbenchError`."""
     known = catalog.load(wishes.plugins)
     names = selected(suite, known, wishes)
-    if wishes.device is not None and wishes.device != suite.device:
+    if wishes.device not in (None, suite.device):
         raise SuiteError(f"{suite.where('device')}: the suite is for device {suite.device}, not {wishes.device}")
     return RunFolder.create(out, run_info(suite, known, names, wishes))
 
@@ -166,7 +166,7 @@ def _is_short(budget_s: float | None) -> bool:
 def _find_ceilings(folder: RunFolder) -> None:
     """What no algorithm can pass here, measured in the run that it is compared with; a second a thread count."""
     info = folder.info
-    counts = dict.fromkeys(cell.threads for cell in info.cells if cell.device == "cpu")
+    counts = dict.fromkeys(cell.threads for cell in info.cells if cell.device != "cuda")
     if "ceilings" in info.machine or any(count > len(machine.usable_cores()) for count in counts):
         return
     found = [asdict(catalog.ceilings(count)) for count in counts]
@@ -178,11 +178,13 @@ def selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -
     names = suite.select({name: algorithm.tags for name, algorithm in known.items()})
     if wishes.algorithms:
         for name in wishes.algorithms:
-            catalog.find(known, name)
+            device = catalog.find(known, name).device
+            if suite.device not in ("both", device):
+                raise SuiteError(f"{suite.where('device')}: {name} runs on {device}; the suite is for {suite.device}")
         names = tuple(dict.fromkeys(wishes.algorithms))
     else:
         names = (*names, *_from_plugins(known, wishes.plugins, names))
-    return tuple(name for name in names if known[name].device == suite.device)
+    return tuple(name for name in names if suite.device in ("both", known[name].device))
 
 
 def _from_plugins(known: Mapping[str, ConvAlgorithm], plugins: Sequence[Path], names: Sequence[str]) -> list[str]:

@@ -27,6 +27,9 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.cuda.winograd:CudaWinogradF4",
     "convbench_algorithms.cuda.fft:CudaFft",
     "convbench_algorithms.cuda.fft_overlap_save:CudaFftOverlapSave",
+    "convbench_algorithms.cuda.from_host:CudaDirectFromHost",
+    "convbench_algorithms.cuda.from_host:CudaFftOverlapSaveFromHost",
+    "convbench_algorithms.cuda.from_host:CudaImplicitGemmFromHost",
     "convbench_algorithms.peers.scipy_signal:ScipyDirect",
     "convbench_algorithms.peers.scipy_signal:ScipyFft",
     "convbench_algorithms.peers.scipy_signal:ScipyOverlapAdd",
@@ -40,6 +43,13 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.peers.onnx_runtime:OnnxRuntime",
     "convbench_algorithms.peers.open_vino:OpenVino",
     "convbench_algorithms.peers.ncnn_net:Ncnn",
+    "convbench_algorithms.peers.cudnn:Cudnn",
+    "convbench_algorithms.peers.cudnn:CudnnTf32",
+    "convbench_algorithms.peers.cupyx_scipy:CupyxConvolve2d",
+    "convbench_algorithms.peers.cupyx_scipy:CupyxFftconvolve",
+    "convbench_algorithms.peers.cupyx_scipy:CupyxOaconvolve",
+    "convbench_algorithms.peers.cupyx_scipy:CupyxNdimage",
+    "convbench_algorithms.peers.cupyx_scipy:CupyxGaussianFilter",
 )
 
 compilation_cache.install()

@@ -23,7 +23,7 @@ def where(curve: Curve) -> str:
 
 def place(threads: int, device: str, fixed: tuple[tuple[str, AxisValue], ...]) -> str:
     """Threads (or the device) and the coordinates that do not change."""
-    machine = plural(threads, "thread") if device == "cpu" else device
+    machine = plural(threads, "thread") if device == "cpu" else "cpu and cuda" if device == "both" else device
     return ", ".join([machine, *(f"{name} {value}" for name, value in fixed)])
 
 

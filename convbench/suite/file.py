@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic import WithJsonSchema as Schema
 
-from convbench.algorithm import Device
+from convbench.algorithm import Devices
 from convbench.errors import SpecError, choices
 from convbench.spec import ConvSpec
 from convbench.suite.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
@@ -149,8 +149,8 @@ class SuiteFile(BaseModel):
     error (2, a factor) and of the workspace (10%), and the time for a contender in a cell (20s, or 60s with several
     threads); `limits` say otherwise for a ground or an algorithm.
     """
-    device: Annotated[Device, BeforeValidator(partial(word, kind="device", valid=("cpu", "cuda")))] = "cpu"
-    """What the contenders run on."""
+    device: Annotated[Devices, BeforeValidator(partial(word, kind="device", valid=get_args(Devices)))] = "cpu"
+    """What the contenders run on; `both` compares them, each by the clock of where it runs."""
     cold: Flag = False
     """Whether to time calls with cold caches too, beside the hot ones: the caches are swept before each."""
     input: Text | None = None

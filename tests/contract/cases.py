@@ -243,11 +243,37 @@ CASES: dict[str, Cases] = {
         name: Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA)
         for name in ("cuda_im2col", "cuda_implicit_gemm", "cuda_fft", "cuda_fft_overlap_save")
     },
+    **{
+        f"{name}_from_host": Cases((*GEOMETRY, *BOUNDARIES[:1], *BACKWARD_DATA[:2]), random, dtypes=("float32",))
+        for name, random in (
+            ("cuda_direct", COMPILED | {"r": 3, "s": 5} | PLAIN_STEPS),
+            ("cuda_fft_overlap_save", FORWARD_OR_DATA),
+            ("cuda_implicit_gemm", FORWARD_OR_DATA),
+        )
+    },
     "cuda_gemm1x1": Cases(
         tuple(case for case in POINTWISE if "padding" not in case and "stride" not in case),
         {"r": 1, "s": 1, "padding": 0} | RESIZABLE | PLAIN_STEPS | FORWARD_OR_DATA,
         faults="n2c4h12w14k6r1s1",
     ),
+    **{
+        name: Cases((*PLANES, *(case for case in GAUSSIANS)), ONE_PLANE, faults=DEPTHWISE, any_filter=False)
+        for name in ("cupyx_convolve2d", "cupyx_fftconvolve", "cupyx_oaconvolve", "cupyx_ndimage")
+    },
+    "cupyx_gaussian_filter": Cases(
+        (*GAUSSIANS, "h9w31r9s9+padding=4+filter=gaussian:1.5+boundary=symmetric"),
+        ONE_PLANE | GAUSSIAN_RADIUS,
+        faults=f"{DEPTHWISE}+filter=gaussian:0.8",
+        any_filter=False,
+    ),
+    **{
+        name: Cases(
+            (*LAYERS, *(case for case in BOUNDARIES if not case.endswith("symmetric"))),
+            {"direction": "forward", "dtype": "float32"},
+            dtypes=("float32",),
+        )
+        for name in ("cudnn", "cudnn_tf32")
+    },
     "onnxruntime": FLOAT_LAYER,
     "openvino": FLOAT_LAYER,
     "ncnn": FLOAT_LAYER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -47,6 +48,12 @@ class ShimDevice(Device):
 
     def real_fft(self, images: int, extent: tuple[int, int], dtype: str) -> RealFft:
         return _NumpyFft((images, *extent))
+
+    def numpy(self) -> Any:
+        return np
+
+    def scipy(self, part: str) -> Any:
+        return import_module(f"scipy.{part}")
 
     def download(self, array: np.ndarray) -> np.ndarray:
         return array.copy()

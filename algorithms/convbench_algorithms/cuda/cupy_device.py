@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from math import prod
 from typing import Any, Final, final
 
@@ -66,6 +67,14 @@ class CupyDevice(Device):
     def real_fft(self, images: int, extent: tuple[int, int], dtype: str) -> RealFft:
         """See `Device`."""
         return _CuFft(images, extent, dtype)
+
+    def numpy(self) -> Any:
+        """See `Device`."""
+        return cupy
+
+    def scipy(self, part: str) -> Any:
+        """See `Device`."""
+        return import_module(f"cupyx.scipy.{part}")
 
     # --- what the harness asks for
 

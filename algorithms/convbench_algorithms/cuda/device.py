@@ -83,6 +83,14 @@ class Device(Accelerator):
         """`out = a @ b` of stacks of matrices: [..,M,L] times [..,L,N], stacks broadcast as NumPy's."""
 
     @abstractmethod
+    def numpy(self) -> Any:
+        """The module that is NumPy for its arrays: `cupy`."""
+
+    @abstractmethod
+    def scipy(self, part: str) -> Any:
+        """The part of SciPy for its arrays: `cupyx.scipy.ndimage` for "ndimage"."""
+
+    @abstractmethod
     def real_fft(self, images: int, extent: tuple[int, int], dtype: str) -> RealFft:
         """Transforms of that many images of that extent."""
 
