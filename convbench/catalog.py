@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
@@ -63,6 +65,20 @@ def ceilings(threads: int) -> Ceilings:
     from convbench_algorithms.ceilings import measure_ceilings
 
     return Ceilings(threads, *measure_ceilings(threads))
+
+
+def card_ceilings() -> Ceilings | None:
+    """What this machine's card can do at most, measured now; None where there is none.
+
+    By a process of its own, with which the memory goes that it takes of the card.
+    """
+    words = [sys.executable, "-P", "-m", "convbench_algorithms.cuda.ceilings"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
+    found = json.loads(done.stdout) if done.returncode == 0 else None
+    if not found:
+        return None
+    multiply_adds, copied, products = found["rates"]
+    return Ceilings(1, multiply_adds, copied, products, found["name"])
 
 
 def _from_file(path: Path) -> list[ConvAlgorithm]:

@@ -119,12 +119,13 @@ def caches() -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What no algorithm can pass with that many threads."""
+    """What no algorithm can pass with that many threads, or on a device."""
 
     threads: int
     multiply_add_flops_per_s: float
     copy_bytes_per_s: float  # read and written bytes together
-    matrix_product_flops_per_s: float  # of BLAS, as NumPy has it
+    matrix_product_flops_per_s: float  # of BLAS, as NumPy or CuPy has it
+    device: str = "cpu"
 
 
 def stolen_s() -> float | None:

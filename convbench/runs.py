@@ -169,8 +169,10 @@ def _find_ceilings(folder: RunFolder) -> None:
     counts = dict.fromkeys(cell.threads for cell in info.cells if cell.device != "cuda")
     if "ceilings" in info.machine or any(count > len(machine.usable_cores()) for count in counts):
         return
-    found = [asdict(catalog.ceilings(count)) for count in counts]
-    folder.update(info.model_copy(update={"machine": {**info.machine, "ceilings": found}}))
+    found = [catalog.ceilings(count) for count in counts]
+    if any(cell.device != "cpu" for cell in info.cells) and (card := catalog.card_ceilings()):
+        found.append(card)
+    folder.update(info.model_copy(update={"machine": {**info.machine, "ceilings": [asdict(one) for one in found]}}))
 
 
 def selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -> tuple[str, ...]:

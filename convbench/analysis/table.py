@@ -13,8 +13,17 @@ from convbench.spec import ConvSpec
 
 def rows(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
     """The run's rows, cell by cell in the suite's order; whoever has no block is not_reached."""
-    ceilings = {int(one["threads"]): one for one in info.machine.get("ceilings", ())}
-    return [_row(contender, ceilings.get(contender.cell.threads)) for contender in contenders(info, blocks).values()]
+    return [_row(one, _ceilings(info, one)) for one in contenders(info, blocks).values()]
+
+
+def _ceilings(info: RunInfo, contender: Contender) -> Mapping[str, float] | None:
+    """Those of the card for what runs there, else of as many threads; older runs name no device."""
+    on_card = "cuda" in info.tags.get(contender.algorithm, ())
+    for one in info.machine.get("ceilings", ()):
+        if on_card != (one.get("device", "cpu") == "cpu") and (on_card or one["threads"] == contender.cell.threads):
+            found: Mapping[str, float] = one
+            return found
+    return None
 
 
 def roofline_s(spec: ConvSpec, ceilings: Mapping[str, float]) -> float:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from convbench.analysis.quantities import significant
 
-HEAD: Final = ("threads", "multiply-adds, float32", "matrix product, float32", "copying, read and written")
+HEAD: Final = ("threads or device", "multiply-adds, float32", "matrix product, float32", "copying, read and written")
 
 
 def lines(ceilings: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """A line for each number of threads; runs of before it was measured have no matrix product."""
+    """A line for each number of threads, and for a device; runs of before it was measured have no matrix product."""
     for one in ceilings:
         yield (
-            f"{one['threads']}",
+            f"{one['threads']}" if one.get("device", "cpu") == "cpu" else str(one["device"]),
             _rate(one.get("multiply_add_flops_per_s"), "GFLOP/s"),
             _rate(one.get("matrix_product_flops_per_s"), "GFLOP/s"),
             _rate(one.get("copy_bytes_per_s"), "GB/s"),

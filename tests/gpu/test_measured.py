@@ -17,6 +17,7 @@ from convbench.measure.effort import QUICK
 from convbench.measure.worker import Contender
 from convbench.result import Cell, Status
 from convbench.spec import ConvSpec
+from convbench_algorithms.cuda.ceilings import Sizes, measure_card_ceilings
 from convbench_algorithms.cuda.device import absence, current, using
 from convbench_algorithms.cuda.direct import CudaDirect
 from gpu.shim import needs_compiler
@@ -90,6 +91,13 @@ def test_the_python_api_carries_arrays_there_and_back() -> None:
     with using(ShimDevice()):
         found = cb.conv2d(x, w, padding=1, algorithm="cuda_direct")
     np.testing.assert_allclose(found, cb.conv2d(x, w, padding=1, algorithm="naive"), atol=1e-5)
+
+
+@needs_compiler
+def test_a_cards_ceilings_are_measured_like_the_machines() -> None:
+    sizes = Sizes(blocks=2, rounds=10, copied_bytes=2**12, matrix=32)
+    rates = measure_card_ceilings(ShimDevice(), sizes)
+    assert all(rate > 0 for rate in rates)
 
 
 @without_a_card

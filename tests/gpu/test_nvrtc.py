@@ -66,9 +66,12 @@ def test_it_compiles_and_nothing_is_spilled(name: str, architecture: str) -> Non
     assert not spilled
 
 
-@pytest.mark.parametrize("entry", ["hold", "look_at_clock"])
-def test_what_times_a_card_compiles(entry: str) -> None:
-    assert compiled(Kernel.of("timing.cu", entry, REAL="float"), "sm_90").spilled_bytes == 0
+@pytest.mark.parametrize(
+    ("file", "entry"),
+    [("timing.cu", "hold"), ("timing.cu", "look_at_clock"), ("ceilings.cu", "multiply_add"), ("ceilings.cu", "copy")],
+)
+def test_what_measures_a_card_compiles(file: str, entry: str) -> None:
+    assert compiled(Kernel.of(file, entry, REAL="float", CHAINS=16), "sm_90").spilled_bytes == 0
 
 
 def test_a_spill_is_seen() -> None:
