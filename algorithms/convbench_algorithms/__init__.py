@@ -20,6 +20,7 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.shift_gemm:ShiftGemm",
     "convbench_algorithms.cuda.direct:CudaDirect",
     "convbench_algorithms.cuda.separable:CudaSeparable",
+    "convbench_algorithms.cuda.recursive_gaussian:CudaRecursiveGaussian",
     "convbench_algorithms.cuda.im2col:CudaIm2col",
     "convbench_algorithms.cuda.implicit_gemm:CudaImplicitGemm",
     "convbench_algorithms.cuda.gemm1x1:CudaGemm1x1",

@@ -235,6 +235,16 @@ CASES: dict[str, Cases] = {
         faults="n2c4h12w14k4r3s3+padding=1.0x2.1+groups=4+filter=rank:1",
         any_filter=False,
     ),
+    "cuda_recursive_gaussian": Cases(
+        (
+            *GAUSSIANS,
+            "h70w45r19s19+padding=9+filter=gaussian:3+boundary=symmetric",
+            "h150w33r13s13+padding=6+filter=gaussian:2",
+        ),
+        ONE_PLANE | GAUSSIAN_RADIUS,
+        faults="n2c4h12w14k4r7s7+groups=4+padding=3+filter=gaussian:1",
+        any_filter=False,
+    ),
     **{
         name: Cases(WINOGRAD, COMPILED | {"r": 3, "s": st.sampled_from((3, 1))} | PLAIN_STEPS)
         for name in ("cuda_winograd_f2", "cuda_winograd_f4")

@@ -17,11 +17,16 @@ LAYERS = (
 DEPTHWISE = ("n16c128h56w56k128r3s3+padding=1+groups=128", "n16c128h56w56k128r5s5+padding=2+groups=128+stride=2")
 DOUBLE = ("h2048w2048r7s7+padding=3+dtype=float64", "n4c64h28w28k64r3s3+padding=1+dtype=float64")
 GAUSSIANS = tuple(f"h4096w4096r{k}s{k}+padding={k // 2}+filter=gaussian:{k / 6:.3g}" for k in (3, 9, 31, 63))
-EVERYTHING = (*FILTERS, *LAYERS, *DEPTHWISE, *DOUBLE, *GAUSSIANS)
+WIDE_GAUSSIANS = (
+    "h4096w4096r161s161+padding=80+filter=gaussian:20",
+    "h2048w2048r41s41+padding=20+filter=gaussian:5+dtype=float64",
+)
+EVERYTHING = (*FILTERS, *LAYERS, *DEPTHWISE, *DOUBLE, *GAUSSIANS, *WIDE_GAUSSIANS)
 
 ALGORITHMS = {
     "cuda_direct": "direct:CudaDirect",
     "cuda_separable": "separable:CudaSeparable",
+    "cuda_recursive_gaussian": "recursive_gaussian:CudaRecursiveGaussian",
     "cuda_im2col": "im2col:CudaIm2col",
     "cuda_implicit_gemm": "implicit_gemm:CudaImplicitGemm",
     "cuda_winograd_f2": "winograd:CudaWinogradF2",

@@ -25,6 +25,8 @@ SMALL = (
     "c2h9w8k3r3s3+padding=1+direction=backward_data+dtype=float64",
     "n2c2h19w150k2r7s5+padding=3x2+groups=2+filter=rank:1",
     "c2h40w9k2r3s3+padding=1+groups=2+filter=box+dtype=float64",
+    "n2c3h40w41k3r13s13+groups=3+padding=6+filter=gaussian:2",
+    "h150w33r7s7+padding=3+filter=gaussian:1+dtype=float64",
 )
 EXECUTIONS = 2
 
@@ -97,6 +99,13 @@ FAULTS = {
         "W > 0 &&\n",
         "misaligned address",
     ),
+    "a missing barrier before a tile is turned": (
+        "cuda_recursive_gaussian",
+        "recursive.cu",
+        "        __syncthreads();\n        for (int i",
+        "        for (int i",
+        "a barrier is missing",
+    ),
     "taps in another order": (
         "cuda_im2col",
         "gather.cu",
@@ -149,6 +158,8 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
     assert source.count(text) == 1
     (tmp_path / file).write_text(source.replace(text, instead))
     spec = ConvSpec.parse("n2c2h19w150k2r7s5+padding=3x2+groups=2+filter=rank:1")
+    if name == "cuda_recursive_gaussian":
+        spec = ConvSpec.parse("n2c3h40w41k3r13s13+groups=3+padding=6+filter=gaussian:2")
     if name.startswith("cuda_winograd"):
         spec = ConvSpec.parse("n2c3h7w9k4r3s3+padding=1")
     with using(SanitizedDevice(sources=tmp_path)), pytest.raises((KernelError, BrokenContractError), match=told):
