@@ -1,0 +1,163 @@
+"""How problems are cut into blocks, threads and tiles: plain functions, which need no card."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+
+from contract.harness import changed
+from convbench.agreement import full_reference
+from convbench.algorithm import MiB
+from convbench.operands import operands
+from convbench.spec import ConvSpec
+from convbench_algorithms.cuda import direct, implicit_gemm, recursive_gaussian, separable, winograd
+from convbench_algorithms.cuda.fft import whole_extent
+from convbench_algorithms.cuda.fft_overlap_save import CACHE_BYTES, batch_of, cheapest_tiling
+from convbench_algorithms.cuda.geometry import Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.spectral import needed_extent, smooth_lengths
+from gpu.targets import EVERYTHING
+from spec_strategy import specs
+
+every_target = pytest.mark.parametrize("text", EVERYTHING)
+
+
+def geometry(text: str) -> Geometry:
+    return Geometry.of(ConvSpec.parse(text))
+
+
+def by_its_maps(g: Geometry, w: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The sum in `Geometry`'s own words."""
+    y = np.zeros((g.n, g.k, g.p, g.q))
+    for n, k, p, q in np.ndindex(*y.shape):
+        first = k // g.filters * g.channels
+        for c, r, s in np.ndindex(g.channels, g.r, g.s):
+            row = g.rows[g.stride[0] * p + g.dilation[0] * r]
+            col = g.cols[g.stride[1] * q + g.dilation[1] * s]
+            if row >= 0 and col >= 0:
+                y[n, k, p, q] += w[k, c, r, s] * x[n, first + c, row, col]
+    return y
+
+
+@given(specs(n=1, h=5, w=4, r=2, s=3, filter="random"))
+def test_the_maps_say_what_the_reference_computes(spec: ConvSpec) -> None:
+    assume(unsupported_direction(spec) is None)
+    spec = changed(spec, dtype="float64")
+    made = operands(spec, 3)
+    found = by_its_maps(Geometry.of(spec), correlation_filter(spec, made.prepared), made.input)
+    np.testing.assert_allclose(found.ravel(), full_reference(spec, made.prepared, made.input).values, atol=1e-12)
+
+
+@given(specs())
+def test_left_is_where_the_image_lies_as_it_is(spec: ConvSpec) -> None:
+    assume(unsupported_direction(spec) is None)
+    g = Geometry.of(spec)
+    if g.left is None:
+        assert spec.direction == "backward_data"
+    else:
+        seen = g.cols[g.left : g.left + g.w]
+        np.testing.assert_array_equal(seen, np.arange(len(seen)))
+
+
+@every_target
+def test_a_threads_outputs_fit_its_registers_and_its_code_the_cache(text: str) -> None:
+    g = geometry(text)
+    tile = direct.thread_tile(g)
+    assert g.filters % tile.filters == 0
+    assert tile.rows * tile.cols * tile.filters <= direct.MOST_SUMS
+    if not tile.rolled:
+        assert tile.rows * tile.cols * tile.filters * g.r * g.s <= direct.MOST_PRODUCTS
+
+
+@every_target
+def test_the_blocks_of_a_product_cover_it(text: str) -> None:
+    g = geometry(text)
+    tile = implicit_gemm.block_tile(g)
+    across, down, groups = tile.grid(g)
+    assert (across - 1) * tile.positions < g.n * g.p * g.q <= across * tile.positions
+    assert (down - 1) * tile.filters < g.filters <= down * tile.filters
+    assert groups == g.groups
+    assert tile.filters // tile.thread_filters * (tile.positions // tile.thread_positions) == implicit_gemm.THREADS
+
+
+def test_large_layers_have_large_tiles_and_small_ones_fill_the_card() -> None:
+    assert implicit_gemm.block_tile(geometry("n64c128h28w28k128r3s3+padding=1")) == implicit_gemm.TILES[0]
+    small = geometry("c512h14w14k512r3s3+padding=1")
+    assert implicit_gemm.block_tile(small).positions * implicit_gemm.block_tile(small).filters < 128 * 128
+
+
+@every_target
+def test_strips_are_long_unless_there_would_be_too_few(text: str) -> None:
+    g = geometry(text)
+    length = separable.strip_length(g)
+    blocks = g.n * g.k * -(-g.q // separable.WIDE) * -(-g.p // length)
+    assert length == 4 * separable.STEP or blocks <= 2 * separable.FULL_CARD + g.n * g.k * -(-g.q // separable.WIDE)
+    assert separable.shared_bytes(g) <= 227 * 1024 or max(g.r, g.s) > separable.MOST_TAPS
+
+
+@every_target
+def test_tiles_keep_the_workspace_that_they_are_given(text: str) -> None:
+    g = geometry(text)
+    for limit in (8 * MiB, 64 * MiB):
+        tiling = cheapest_tiling(g, limit)
+        assert tiling.counts[0] * tiling.fit[0] >= g.p
+        assert tiling.counts[1] * tiling.fit[1] >= g.q
+        batch = batch_of(g, tiling, limit)
+        assert batch == 1 or batch * (g.c + g.k) * tiling.nbytes(g.itemsize) <= min(limit, CACHE_BYTES)
+
+
+def test_a_large_image_is_cut_into_tiles_that_stay_in_the_cache() -> None:
+    g = geometry("h8192w8192r31s31+padding=15")
+    tiling = cheapest_tiling(g, 64 * MiB)
+    assert tiling.tiles > 1
+    assert tiling.extent < whole_extent(g)
+    assert 2 * tiling.nbytes(4) <= CACHE_BYTES
+    assert tiling.tiles * tiling.extent[0] * tiling.extent[1] < 1.5 * g.p * g.q  # the overlap is the lesser part
+
+
+@pytest.mark.parametrize("least", [1, 7, 97, 1031, 4103])
+def test_lengths_are_even_and_smooth(least: int) -> None:
+    length = next(smooth_lengths(least))
+    assert least <= length <= 1.2 * least + 2
+    assert length % 2 == 0
+    for prime in (2, 3, 5, 7):
+        while length % prime == 0:
+            length //= prime
+    assert length == 1
+
+
+@every_target
+def test_a_whole_image_is_no_less_than_what_is_seen(text: str) -> None:
+    g = geometry(text)
+    assert all(whole >= needed for whole, needed in zip(whole_extent(g), needed_extent(g), strict=True))
+
+
+def test_winograds_batches_are_even() -> None:
+    g = geometry("n16c64h56w56k64r3s3+padding=1")
+    assert winograd.batch_of(g, 36, 3136, 36 * 128 * 4 * 3136) == 3136
+    assert winograd.batch_of(g, 36, 3136, 36 * 128 * 4 * 3000) == 1568
+    assert winograd.batch_of(g, 36, 3136, 1) == 1
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.5, 20.0])
+def test_the_recursion_is_nearly_a_gaussian(sigma: float) -> None:
+    """Run in float64, on an impulse: as near as it says, and of the sum that it is given."""
+    coefficients = recursive_gaussian.recursion(sigma, 3.0)
+    b, c, a = coefficients[:4], coefficients[4:8], coefficients[8:]
+    extent = round(12 * sigma)
+    x = np.zeros(2 * extent + 1)
+    x[extent] = 1
+    down, up = np.zeros((2, len(x) + 4))
+    padded = np.concatenate((np.zeros(4), x, np.zeros(4)))
+    for n in range(len(x)):
+        down[n + 4] = b @ padded[n + 4 : n : -1] - a @ down[n : n + 4][::-1]
+    for n in range(len(x) - 1, -1, -1):
+        up[n] = c @ padded[n + 5 : n + 9] - a @ up[n + 1 : n + 5]
+    h = down[4:] + up[: len(x)]
+    assert h.sum() == pytest.approx(3, rel=1e-6)
+    t = np.arange(-extent, extent + 1)
+    w = np.exp(-(t**2) / (2 * sigma**2))
+    w *= 3 / w.sum()
+    assert np.linalg.norm(h - w) / np.linalg.norm(w) < 6e-4
+    assert recursive_gaussian.difference(sigma, round(4 * sigma)) < 8e-4
+    assert recursive_gaussian.difference(sigma, round(2 * sigma)) > 5e-3
