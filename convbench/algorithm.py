@@ -93,6 +93,10 @@ class Accelerator(ABC):
     name: str
     highest_hz: float
     """Of its clock."""
+    loaded: int = 0
+    """Kernels that were compiled for it, or found compiled, and loaded."""
+    loading_s: float = 0.0
+    """What that took; it is part of a plan's time, or of prepare's."""
 
     @abstractmethod
     def upload(self, host: Array) -> Any:

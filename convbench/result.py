@@ -187,7 +187,7 @@ class Block(Record):
     worker_s: float = 0.0
     """Wall time spent on the contender's behalf: planning, preparing, agreement, warm-up, samples."""
     compiled: int | None = None
-    """Kernels that Numba compiled, rather than found on disk; None in runs from before they were counted."""
+    """Kernels that Numba compiled, rather than found on disk, and a device's that were loaded; None in older runs."""
     compile_s: float | None = None
     """What that took; `plan_s` holds it too."""
 

@@ -22,6 +22,8 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.cuda.separable:CudaSeparable",
     "convbench_algorithms.cuda.recursive_gaussian:CudaRecursiveGaussian",
     "convbench_algorithms.cuda.im2col:CudaIm2col",
+    "convbench_algorithms.cuda.im2col:CudaIm2colTf32",
+    "convbench_algorithms.cuda.im2col:CudaIm2col3xTf32",
     "convbench_algorithms.cuda.implicit_gemm:CudaImplicitGemm",
     "convbench_algorithms.cuda.gemm1x1:CudaGemm1x1",
     "convbench_algorithms.cuda.winograd:CudaWinogradF2",

@@ -34,7 +34,7 @@ from convbench.algorithm import (
     Unsupported,
 )
 from convbench.machine import caches
-from convbench.measure.compilations import Compilations
+from convbench.measure.compilations import Compilations, Compiled
 from convbench.measure.yardsticks import Yardsticks
 from convbench.result import Status
 from convbench.spec import ConvSpec
@@ -77,7 +77,7 @@ def serve(connection: socket.socket, algorithm: ConvAlgorithm) -> None:
 def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Reply:
     """The reply to one request; whatever the algorithm raises becomes a failure with its reason."""
     start = perf_counter_ns()
-    before = contender.compilations.total
+    before = contender.compiled
     try:
         result = getattr(contender, action)(**arguments)
     except MemoryError as error:
@@ -86,7 +86,7 @@ def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Repl
         return {"failed": Status.CRASHED, "reason": f"{action}: {type(error).__name__}: {_place(error)}"}
     if isinstance(result, Unsupported):
         return {"failed": Status.UNSUPPORTED, "reason": result.reason}
-    compiled = contender.compilations.total.since(before)
+    compiled = contender.compiled.since(before)
     spent_s = (perf_counter_ns() - start) * 1e-9
     return {"ok": {**result, "spent_s": spent_s, "compiled": compiled.kernels, "compile_s": compiled.seconds}}
 
@@ -113,6 +113,14 @@ class Contender:
         self.yardsticks: Yardsticks | None = None
         self.peak_bytes: int | None = None
         self.close()
+
+    @property
+    def compiled(self) -> Compiled:
+        """Numba's kernels, and a device's."""
+        total, there = self.compilations.total, self.accelerator
+        if there is None:
+            return total
+        return Compiled(total.kernels + there.loaded, total.seconds + there.loading_s)
 
     def plan(self, spec: str, threads: int, memory_limit_bytes: int) -> Reply | Unsupported:
         """Ask whether the spec is supported, and plan it; `plan_s` holds compilation too."""

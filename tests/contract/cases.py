@@ -261,6 +261,10 @@ CASES: dict[str, Cases] = {
             ("cuda_implicit_gemm", FORWARD_OR_DATA),
         )
     },
+    **{
+        name: Cases((*LAYERS, *BOUNDARIES, *BACKWARD_DATA), FORWARD_OR_DATA | {"dtype": "float32"}, dtypes=("float32",))
+        for name in ("cuda_im2col_tf32", "cuda_im2col_3xtf32")
+    },
     "cuda_gemm1x1": Cases(
         tuple(case for case in POINTWISE if "padding" not in case and "stride" not in case),
         {"r": 1, "s": 1, "padding": 0} | RESIZABLE | PLAIN_STEPS | FORWARD_OR_DATA,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from convbench_algorithms.cuda.device import SOURCES, Device, Kernel, RealFft, Triple
+from convbench_algorithms.cuda.im2col import split_tf32
 from gpu.shim import ORDERS, Library, build, library, run_in_all_orders
 
 
@@ -32,7 +33,9 @@ class ShimDevice(Device):
 
     def compile(self, kernel: Kernel, constants: Mapping[str, np.ndarray] | None = None) -> Any:
         self.compiled.add(kernel)
+        start = perf_counter()
         made = library(self.sources / kernel.file, kernel.entry, dict(kernel.macros))
+        self.loaded, self.loading_s = self.loaded + 1, self.loading_s + perf_counter() - start
         return _Function(self, made, {name: values.copy() for name, values in (constants or {}).items()})
 
     def upload(self, host: np.ndarray) -> np.ndarray:
@@ -43,7 +46,9 @@ class ShimDevice(Device):
         array.fill(np.nan if array.dtype.kind in "fc" else 0)
         return array
 
-    def multiply(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    def multiply(self, a: np.ndarray, b: np.ndarray, out: np.ndarray, *, tf32: bool = False) -> None:
+        if tf32:
+            a, b = split_tf32(a)[0], split_tf32(b)[0]
         np.matmul(a, b, out=out)
 
     def real_fft(self, images: int, extent: tuple[int, int], dtype: str) -> RealFft:

@@ -28,6 +28,7 @@ ALGORITHMS = {
     "cuda_separable": "separable:CudaSeparable",
     "cuda_recursive_gaussian": "recursive_gaussian:CudaRecursiveGaussian",
     "cuda_im2col": "im2col:CudaIm2col",
+    "cuda_im2col_3xtf32": "im2col:CudaIm2col3xTf32",
     "cuda_implicit_gemm": "implicit_gemm:CudaImplicitGemm",
     "cuda_winograd_f2": "winograd:CudaWinogradF2",
     "cuda_winograd_f4": "winograd:CudaWinogradF4",

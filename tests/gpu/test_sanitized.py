@@ -113,6 +113,13 @@ FAULTS = {
         "s = S - 1 - static_cast<int>(tap % S);",
         "error",
     ),
+    "rests in the place of what TF32 keeps": (
+        "cuda_im2col_3xtf32",
+        "gather.cu",
+        "target[part * P * Q] = value - tf32_of(value);",
+        "target[part * P * Q] = tf32_of(value);",
+        "error",
+    ),
     "a spectrum that is not conjugated": (
         "cuda_fft",
         "spectral.cu",

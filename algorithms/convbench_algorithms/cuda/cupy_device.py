@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from math import prod
+from time import perf_counter
 from typing import Any, Final, final
 
 import cupy
 import numpy as np
+from cupy._core import _routines_linalg
 from cupy.cuda import Event, Stream, compiler, driver
 
 from convbench.algorithm import Array
@@ -46,7 +48,9 @@ class CupyDevice(Device):
 
     def compile(self, kernel: Kernel, constants: Mapping[str, Array] | None = None) -> Function:
         """See `Device`."""
+        start = perf_counter()
         module = load(kernel)
+        self.loaded, self.loading_s = self.loaded + 1, self.loading_s + perf_counter() - start
         for name, values in (constants or {}).items():
             room = module.get_global_var(name)
             cupy.ndarray(values.shape, values.dtype, room).set(np.ascontiguousarray(values))
@@ -60,8 +64,11 @@ class CupyDevice(Device):
         """See `Device`."""
         return cupy.empty(shape, dtype)
 
-    def multiply(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:
-        """See `Device`; in full precision: CuPy uses TF32 only where it is told to."""
+    def multiply(self, a: DeviceArray, b: DeviceArray, out: DeviceArray, *, tf32: bool = False) -> None:
+        """See `Device`."""
+        if out.dtype == np.float32:
+            wanted = _routines_linalg.COMPUTE_TYPE_TF32 if tf32 else _routines_linalg.COMPUTE_TYPE_FP32
+            _routines_linalg.set_compute_type(np.float32, wanted)
         cupy.matmul(a, b, out=out)
 
     def real_fft(self, images: int, extent: tuple[int, int], dtype: str) -> RealFft:

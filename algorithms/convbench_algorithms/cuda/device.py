@@ -79,8 +79,11 @@ class Device(Accelerator):
         """An array of whatever was there."""
 
     @abstractmethod
-    def multiply(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:
-        """`out = a @ b` of stacks of matrices: [..,M,L] times [..,L,N], stacks broadcast as NumPy's."""
+    def multiply(self, a: DeviceArray, b: DeviceArray, out: DeviceArray, *, tf32: bool = False) -> None:
+        """`out = a @ b` of stacks of matrices: [..,M,L] times [..,L,N], stacks broadcast as NumPy's.
+
+        In full precision, or on tensor cores with both factors rounded to TF32.
+        """
 
     @abstractmethod
     def numpy(self) -> Any:

@@ -5,8 +5,9 @@ Y_g [K/G, P·Q] = W_g [K/G, C/G·R·S] · X_g [C/G·R·S, P·Q], image after ima
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import ClassVar, Final, final
 
+import numpy as np
 from numpy import int32, int64
 
 from convbench.algorithm import (
@@ -23,51 +24,109 @@ from convbench_algorithms.cuda.device import REALS, CudaAlgorithm, DeviceArray, 
 from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
 
 THREADS: Final = 256
+TF32_ROUNDOFF: Final = 2.0**-11
+"""TF32 keeps ten bits after the point."""
 
 
-@final
-class CudaIm2col(CudaAlgorithm):
-    """R·S times the memory of the image, for one large matrix product of cuBLAS."""
+class ByColumns(CudaAlgorithm):
+    """R·S times the memory of the image, for one large matrix product of cuBLAS. Subclasses say how that multiplies."""
 
-    name = "cuda_im2col"
-    tags = frozenset({"cuda", "gemm"})
+    tags: ClassVar[frozenset[str]] = frozenset({"cuda", "gemm"})
+    tf32: ClassVar[bool] = False
+    """Whether the factors are rounded to TF32, for the tensor cores."""
+    parts: ClassVar[int] = 1
+    """Of the sum over taps: 3 where both factors are split into what TF32 keeps and the rest."""
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
+        if self.tf32 and spec.dtype != "float32":
+            return Unsupported("TF32 is a way to compute in float32")
         return unsupported_direction(spec) or unsupported_by_card(spec.dtype)
+
+    def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        """See `ConvAlgorithm`."""
+        return _ColumnsPlan(spec, resources, self.parts, self.tf32)
+
+
+@final
+class CudaIm2col(ByColumns):
+    """In full precision."""
+
+    name = "cuda_im2col"
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
         return summation_error(spec)
 
-    def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
-        """See `ConvAlgorithm`."""
-        return _Im2colPlan(spec, resources)
+
+@final
+class CudaIm2colTf32(ByColumns):
+    """On tensor cores, both factors rounded to TF32."""
+
+    name = "cuda_im2col_tf32"
+    precision = "tf32"
+    tf32 = True
+
+    def error_model(self, spec: ConvSpec) -> ErrorModel:
+        """See `ConvAlgorithm`: each product with a rounding of either factor, u = 2⁻¹¹."""
+        direct = summation_error(spec)
+        return ErrorModel("componentwise", 2.01 * TF32_ROUNDOFF + direct.bound, f"two TF32 factors; {direct.source}")
 
 
 @final
-class _Im2colPlan(ConvPlan):
-    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+class CudaIm2col3xTf32(ByColumns):
+    """On tensor cores, with float32's accuracy from three products in TF32.
+
+    With a = a₁ + a₂ and b = b₁ + b₂, where a₁ and b₁ are in TF32, ab ≈ a₁b₁ + a₁b₂ + a₂b₁ (Ootomo & Yokota, "Recovering
+    single precision accuracy from Tensor Cores", IJHPCA 36, 2022): one product of [w₁ w₁ w₂] and [x₁ x₂ x₁].
+    """
+
+    name = "cuda_im2col_3xtf32"
+    precision = "emulated"
+    tf32 = True
+    parts = 3
+
+    def error_model(self, spec: ConvSpec) -> ErrorModel:
+        """See `ConvAlgorithm`: a₂b₂ is left out, and a₂ and b₂ are rounded: 2⁻²² of a product each."""
+        direct = summation_error(spec)
+        return ErrorModel("componentwise", 3 * TF32_ROUNDOFF**2 + 2 * direct.bound, f"3xTF32; {direct.source}")
+
+
+def split_tf32(array: Array) -> tuple[Array, Array]:
+    """a₁ and a₂ of a float32 array: its rounding to ten bits after the point, and the rest."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    near = ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
+    return near, array - near
+
+
+@final
+class _ColumnsPlan(ConvPlan):
+    def __init__(self, spec: ConvSpec, resources: Resources, parts: int, tf32: bool) -> None:
         self.spec = spec
+        self.parts = parts
+        self.tf32 = tf32
         self.geometry = g = Geometry.of(spec)
         self.device = current()
         self.taps = g.c * g.r * g.s
         maps = g.rows.nbytes + g.cols.nbytes
-        self.workspace_bytes = resources.reserve(self.taps * g.p * g.q * g.itemsize + maps)
-        self.matrix = self.device.empty((g.groups, self.taps // g.groups, g.p * g.q), g.dtype)
+        self.workspace_bytes = resources.reserve(parts * self.taps * g.p * g.q * g.itemsize + maps)
+        self.matrix = self.device.empty((g.groups, parts * self.taps // g.groups, g.p * g.q), g.dtype)
         self.rows, self.cols = self.device.upload(g.rows), self.device.upload(g.cols)
-        self.columns = self.device.compile(Kernel.of("gather.cu", "columns", REAL=REALS[g.dtype]))
-        self.sizes = tuple(int32(size) for size in (g.h, g.w, g.r, g.s, g.p, g.q, *g.stride, *g.dilation))
+        self.columns = self.device.compile(Kernel.of("gather.cu", "columns", REAL=REALS[g.dtype], PARTS=parts))
+        self.sizes = tuple(map(int32, (g.h, g.w, g.r, g.s, g.p, g.q, *g.stride, *g.dilation, g.channels)))
 
     def prepare(self, w: Array) -> PreparedConv:
         g = self.geometry
         filters = correlation_filter(self.spec, w).reshape(g.groups, g.filters, self.taps // g.groups)
-        return _Im2col(self, self.device.upload(filters))
+        if self.parts == 3:
+            near, rest = split_tf32(filters)
+            filters = np.concatenate((near, near, rest), axis=2)
+        return _Columns(self, self.device.upload(filters))
 
 
 @final
-class _Im2col(PreparedConv):
-    def __init__(self, plan: _Im2colPlan, filters: DeviceArray) -> None:
+class _Columns(PreparedConv):
+    def __init__(self, plan: _ColumnsPlan, filters: DeviceArray) -> None:
         self.plan = plan
         self.filters = filters
 
@@ -81,4 +140,4 @@ class _Im2col(PreparedConv):
                     (THREADS, 1, 1),
                     (x, plan.matrix, plan.rows, plan.cols, *plan.sizes, int64(n * g.c), int64(first), int64(plan.taps)),
                 )
-            plan.device.multiply(self.filters, plan.matrix, outputs[n])
+            plan.device.multiply(self.filters, plan.matrix, outputs[n], tf32=plan.tf32)
