@@ -10,7 +10,7 @@ from contract.cases import STAND_IN
 from convbench_algorithms.cuda.device import using
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def stand_in() -> Iterator[None]:
     with using(STAND_IN):
         yield
