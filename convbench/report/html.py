@@ -66,6 +66,8 @@ def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
         compilation=answers.compilation,
         columns=RESULT_COLUMNS,
         results=list(views.result_lines(answers)),
+        device_columns=views.DEVICE_COLUMNS,
+        on_device=list(views.device_lines(answers)),
         agreement=list(views.agreement_lines(answers)),
         not_measured=answers.not_measured,
         facts=list(views.facts({name: value for name, value in info.machine.items() if name != "ceilings"})),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from convbench.analysis.contenders import Contender
 from convbench.analysis.crossovers import Crossed
@@ -166,6 +166,33 @@ def result_lines(answers: Answers) -> Iterator[list[Value]]:
             _cold(row),
             Value(str(row.passes), row.passes),
             Value(repro_line(row)),
+        ]
+
+
+DEVICE_COLUMNS: Final = (
+    "cell",
+    "algorithm",
+    "time on the device",
+    "a call, as the host sees it",
+    "x there",
+    "y back",
+    "all three",
+    "device memory",
+)
+
+
+def device_lines(answers: Answers) -> Iterator[list[Value]]:
+    """What contenders on a device cost beside its own time: a line each, and none for those on the host."""
+    for row, contender in zip(answers.rows, answers.contenders.values(), strict=True):
+        if row.latency_s is None or row.upload_s is None or row.download_s is None:
+            continue
+        parts = (row.median_s, row.latency_s, row.upload_s, row.download_s)
+        whole_s = row.latency_s + row.upload_s + row.download_s
+        yield [
+            Value(cell_name(contender.cell), hint=row.spec),
+            Value(row.algorithm),
+            *(Value(seconds(part), part) for part in (*parts, whole_s)),
+            Value(memory(row.device_bytes), row.device_bytes),
         ]
 
 

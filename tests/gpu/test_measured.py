@@ -39,6 +39,7 @@ def test_a_run_on_a_device_has_transfers_and_the_devices_clock(cli: Cli, tmp_pat
     (row,) = csv.DictReader(table.read_text().splitlines())
     assert (row["algorithm"], row["device"], row["status"]) == ("stand_in", "cuda", "passed")
     assert 0 < float(row["upload_s"]) < float(row["latency_s"])
+    assert "as the host sees it" in table.with_name("report.html").read_text()
     assert float(row["median_s"]) > 0
     assert float(row["compile_s"]) > 0  # in plan_s, and told apart
     assert float(row["error"]) <= float(row["error_bound"])
