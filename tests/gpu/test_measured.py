@@ -78,7 +78,8 @@ def test_a_sample_with_the_clock_down_is_taken_again(tmp_path: Path) -> None:
         bench = Bench(Cell(spec=spec), "cuda_direct", 0, worker, Limits(lambda: 1.0, 2**30), None)  # type: ignore[arg-type]
         worker.contender.plan(spec.id, 1, 2**30)
         worker.contender.prepare(str(paths[0]))
-        bench.warmup_s = [worker.contender.verify(str(paths[1]), str(tmp_path / "y.npy"))["execute_s"]]
+        worker.contender.verify(str(paths[1]), str(tmp_path / "y.npy"))
+        bench.warmup_s = [1e-4]  # of long calls a disturbed sample stands
         bench.status, bench.accelerated, bench.wanted = Status.PASSED, True, 1
         bench.sample(QUICK)
     block = bench.block()
