@@ -34,11 +34,7 @@ class ForwardAlgorithm(ConvAlgorithm):
         """See `ConvAlgorithm`."""
         if spec.direction == "forward":
             return self.supports_forward(spec)
-        if spec.direction == "backward_weights":
-            return Unsupported("both operands of backward_weights change from call to call; no filter to prepare")
-        if spec.boundary != "zero" and spec.padding != ((0, 0), (0, 0)):
-            return Unsupported(f"the gradient of boundary={spec.boundary} is not a convolution; only that of zero is")
-        return self.supports_forward(backward_data_as_forward(spec))
+        return unsupported_direction(spec) or self.supports_forward(backward_data_as_forward(spec))
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
@@ -50,6 +46,15 @@ class ForwardAlgorithm(ConvAlgorithm):
         if spec.direction == "forward":
             return self.plan_forward(spec, resources)
         return _BackwardDataPlan(self, spec, resources)
+
+
+def unsupported_direction(spec: ConvSpec) -> Unsupported | None:
+    """The reason where `spec` is no forward pass, and cannot be written as one."""
+    if spec.direction == "backward_weights":
+        return Unsupported("both operands of backward_weights change from call to call; no filter to prepare")
+    if spec.direction == "backward_data" and spec.boundary != "zero" and spec.padding != ((0, 0), (0, 0)):
+        return Unsupported(f"the gradient of boundary={spec.boundary} is not a convolution; only that of zero is")
+    return None
 
 
 def backward_data_as_forward(spec: ConvSpec) -> ConvSpec:

@@ -38,7 +38,7 @@ from convbench_algorithms.winograd_stages import (
     filter_transform_for,
     stages_for,
 )
-from convbench_algorithms.winograd_transforms import Transform, transforms
+from convbench_algorithms.winograd_transforms import Transform, square_transforms
 
 WORTH_A_THREAD: Final = 400_000
 """Multiply-adds of a vector, some 50 µs: layers of less are done by one thread before a second one has been woken."""
@@ -81,8 +81,7 @@ class SquareTiles(WinogradAlgorithm):
 
     def transforms(self, spec: ConvSpec) -> tuple[Transform, Transform]:
         """See `WinogradAlgorithm`."""
-        vertical, horizontal = (transforms(self.m if taps > 1 else 1, taps) for taps in (spec.r, spec.s))
-        return vertical, horizontal
+        return square_transforms(self.m, spec.r, spec.s)
 
 
 @final

@@ -100,6 +100,12 @@ def transforms(m: int, r: int) -> Transform:
     return Transform(m, r, A, (*G, _leading(r)), tuple(zip(*numerators, strict=True)))
 
 
+def square_transforms(m: int, r: int, s: int) -> tuple[Transform, Transform]:
+    """F(m, r) and F(m, s), of tiles of m × m outputs; F(1, 1) along an axis of one tap."""
+    vertical, horizontal = (transforms(m if taps > 1 else 1, taps) for taps in (r, s))
+    return vertical, horizontal
+
+
 def _vandermonde(points: tuple[Fraction, ...], width: int) -> Matrix:
     """Rows [1, p, p², …] of `width`, and for the point ∞ the leading coefficient alone."""
     return (*(tuple(p**power for power in range(width)) for p in points), _leading(width))

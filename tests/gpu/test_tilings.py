@@ -11,10 +11,11 @@ from convbench.agreement import full_reference
 from convbench.algorithm import MiB
 from convbench.operands import operands
 from convbench.spec import ConvSpec
+from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda import direct, implicit_gemm, recursive_gaussian, separable, winograd
 from convbench_algorithms.cuda.fft import whole_extent
 from convbench_algorithms.cuda.fft_overlap_save import CACHE_BYTES, batch_of, cheapest_tiling
-from convbench_algorithms.cuda.geometry import Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
 from convbench_algorithms.cuda.spectral import needed_extent, smooth_lengths
 from gpu.targets import EVERYTHING
 from spec_strategy import specs

@@ -25,6 +25,9 @@ SOURCES: Final = Path(__file__).parent
 CONSTANT_BYTES: Final = 64 * 1024
 """Of constant memory, on every card."""
 
+TF32_ROUNDOFF: Final = 2.0**-11
+"""TF32 keeps ten bits after the point, of either factor."""
+
 REALS: Final = {"float32": "float", "float64": "double"}
 
 DeviceArray = Any

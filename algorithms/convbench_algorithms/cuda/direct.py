@@ -21,6 +21,7 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
+from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
     CONSTANT_BYTES,
     REALS,
@@ -32,7 +33,7 @@ from convbench_algorithms.cuda.device import (
     current,
     unsupported_by_card,
 )
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 
 MOST_TAPS: Final = 31
 """Along an axis: the loop over a row's taps is unrolled."""
@@ -107,7 +108,7 @@ class _DirectPlan(ConvPlan):
         self.geometry = g = Geometry.of(spec)
         self.device = current()
         tile = thread_tile(g)
-        self.workspace_bytes = resources.reserve(g.rows.nbytes + g.cols.nbytes)
+        self.workspace_bytes = resources.reserve(g.map_bytes)
         self.rows, self.cols = self.device.upload(g.rows), self.device.upload(g.cols)
         self.grid: Triple = (
             -(-g.q // (BLOCK[0] * tile.cols)),

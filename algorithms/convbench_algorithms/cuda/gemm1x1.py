@@ -14,8 +14,9 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
+from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import CudaAlgorithm, Device, DeviceArray, current, unsupported_by_card
-from convbench_algorithms.cuda.geometry import Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
 
 
 @final

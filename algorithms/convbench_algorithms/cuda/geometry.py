@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from convbench.algorithm import Array, Unsupported
+from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, index_map
 from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.backward import spread_along, transposed_filter
@@ -23,7 +23,7 @@ MOST_PLANES: Final = 65535
 """Of a grid along y and z."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Geometry:
     """y[n,k,p,q] = Σ_{c,r,s} w[k,c,r,s]·x[n, g·C/G + c, rows[u·p + d·r], cols[v·q + e·s]], zero where a map says -1.
 
@@ -43,12 +43,14 @@ class Geometry:
     dilation: Pair
     groups: int
     dtype: str
-    maps: tuple[tuple[int, ...], tuple[int, ...]]
+    rows: Map
+    """For each padded row, its row in x or `OUTSIDE`."""
+    cols: Map
+    """For each padded column, its column in x or `OUTSIDE`."""
 
     @classmethod
     def of(cls, spec: ConvSpec) -> Geometry:
         """The forward problem, or backward_data as one."""
-        maps = tuple(tuple(_map(spec, axis).tolist()) for axis in (0, 1))
         _, c, h, w = spec.input_shape
         _, k, p, q = spec.output_shape
         forward = spec.direction == "forward"
@@ -66,7 +68,8 @@ class Geometry:
             dilation=spec.dilation,
             groups=spec.groups,
             dtype=spec.dtype,
-            maps=(maps[0], maps[1]),
+            rows=_map(spec, 0),
+            cols=_map(spec, 1),
         )
 
     @property
@@ -84,15 +87,10 @@ class Geometry:
         """Bytes of an element."""
         return np.dtype(self.dtype).itemsize
 
-    @cached_property
-    def rows(self) -> Map:
-        """For each padded row, its row in x or `OUTSIDE`."""
-        return np.array(self.maps[0], np.int32)
-
-    @cached_property
-    def cols(self) -> Map:
-        """For each padded column, its column in x or `OUTSIDE`."""
-        return np.array(self.maps[1], np.int32)
+    @property
+    def map_bytes(self) -> int:
+        """Of both index maps."""
+        return self.rows.nbytes + self.cols.nbytes
 
     @cached_property
     def left(self) -> int | None:
@@ -111,20 +109,12 @@ def correlation_filter(spec: ConvSpec, w: Array) -> Array:
     return np.ascontiguousarray(w[..., ::-1, ::-1]) if spec.flip else w
 
 
-def unsupported_direction(spec: ConvSpec) -> Unsupported | None:
-    """What has no geometry."""
-    if spec.direction == "backward_weights":
-        return Unsupported("both operands of backward_weights change from call to call; no filter to prepare")
-    if spec.direction == "backward_data" and spec.boundary != "zero" and spec.padding != ((0, 0), (0, 0)):
-        return Unsupported(f"the gradient of boundary={spec.boundary} is not a convolution; only that of zero is")
-    return None
-
-
-def _map(spec: ConvSpec, axis: int) -> Array:
+def _map(spec: ConvSpec, axis: int) -> Map:
     if spec.direction == "forward":
-        return index_map((spec.h, spec.w)[axis], spec.padding[axis], spec.boundary)
+        return index_map((spec.h, spec.w)[axis], spec.padding[axis], spec.boundary).astype(np.int32)
     offset, extent, padding = spread_along(spec, axis)
-    positions = np.arange(extent) - offset
+    positions = np.arange(extent, dtype=np.int32) - offset
     stride, outputs = spec.stride[axis], (spec.p, spec.q)[axis]
     hit = (positions % stride == 0) & (positions >= 0) & (positions // stride < outputs)
-    return np.pad(np.where(hit, positions // stride, OUTSIDE), padding, constant_values=OUTSIDE)
+    spread = np.where(hit, positions // stride, OUTSIDE).astype(np.int32)
+    return np.pad(spread, padding, constant_values=OUTSIDE)

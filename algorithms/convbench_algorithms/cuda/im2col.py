@@ -20,12 +20,19 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
-from convbench_algorithms.cuda.device import REALS, CudaAlgorithm, DeviceArray, Kernel, current, unsupported_by_card
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.backward import unsupported_direction
+from convbench_algorithms.cuda.device import (
+    REALS,
+    TF32_ROUNDOFF,
+    CudaAlgorithm,
+    DeviceArray,
+    Kernel,
+    current,
+    unsupported_by_card,
+)
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 
 THREADS: Final = 256
-TF32_ROUNDOFF: Final = 2.0**-11
-"""TF32 keeps ten bits after the point."""
 
 
 class ByColumns(CudaAlgorithm):
@@ -108,8 +115,7 @@ class _ColumnsPlan(ConvPlan):
         self.geometry = g = Geometry.of(spec)
         self.device = current()
         self.taps = g.c * g.r * g.s
-        maps = g.rows.nbytes + g.cols.nbytes
-        self.workspace_bytes = resources.reserve(parts * self.taps * g.p * g.q * g.itemsize + maps)
+        self.workspace_bytes = resources.reserve(parts * self.taps * g.p * g.q * g.itemsize + g.map_bytes)
         self.matrix = self.device.empty((g.groups, parts * self.taps // g.groups, g.p * g.q), g.dtype)
         self.rows, self.cols = self.device.upload(g.rows), self.device.upload(g.cols)
         self.columns = self.device.compile(Kernel.of("gather.cu", "columns", REAL=REALS[g.dtype], PARTS=parts))

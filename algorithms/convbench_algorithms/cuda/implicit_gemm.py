@@ -21,6 +21,7 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
+from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
     REALS,
     CudaAlgorithm,
@@ -30,7 +31,7 @@ from convbench_algorithms.cuda.device import (
     current,
     unsupported_by_card,
 )
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 
 THREADS: Final = 256
 FULL_CARD: Final = 264
@@ -103,7 +104,7 @@ class _ImplicitGemmPlan(ConvPlan):
         taps[..., 0] = np.arange(g.channels)[:, None, None]
         taps[..., 1] = (g.dilation[0] * np.arange(g.r))[:, None]
         taps[..., 2] = g.dilation[1] * np.arange(g.s)
-        self.workspace_bytes = resources.reserve(taps.nbytes + g.rows.nbytes + g.cols.nbytes)
+        self.workspace_bytes = resources.reserve(taps.nbytes + g.map_bytes)
         self.device = device = current()
         self.taps = device.upload(taps)
         self.rows, self.cols = device.upload(g.rows), device.upload(g.cols)

@@ -47,8 +47,9 @@ RATES: Final = (1.783 + 0.6318j, 1.723 + 1.997j)
 """h(t) = Re Σ 2·weight·exp(−rate·|t|/σ) ÷ (√(2π)·σ): Getreuer's K = 4, each with its conjugate."""
 
 WARP: Final = 32
-BLOCK: Final[Triple] = (32, 4, 1)
-SHARED_ELEMENTS: Final = 4 * 32 * 33
+WARPS: Final = 4
+BLOCK: Final[Triple] = (WARP, WARPS, 1)
+SHARED_ELEMENTS: Final = WARPS * WARP * (WARP + 1)
 
 
 @final
@@ -132,7 +133,7 @@ class _RecursivePlan(ConvPlan):
         self.sigma = sigma
         self.geometry = g = Geometry.of(spec)
         image = g.n * g.k * g.h * g.w
-        self.workspace_bytes = resources.reserve(2 * image * g.itemsize + g.rows.nbytes + g.cols.nbytes)
+        self.workspace_bytes = resources.reserve(2 * image * g.itemsize + g.map_bytes)
         self.device = device = current()
         self.partial, self.turned = (device.empty((image,), g.dtype) for _ in range(2))
         self.maps = device.upload(g.rows), device.upload(g.cols)
@@ -161,7 +162,7 @@ class _Recursive(PreparedConv):
         )
         for source, target, rows, height, width, reach in passes:
             length = chunk_length(g, reach)
-            grid = (-(-width // (BLOCK[0] * BLOCK[1])), -(-height // length), g.n * g.k)
+            grid = (-(-width // (WARP * WARPS)), -(-height // length), g.n * g.k)
             sizes = map(int32, (height, width, reach, length))
             arguments = (source, plan.partial, target, rows, *sizes)
             self.function(grid, BLOCK, arguments, SHARED_ELEMENTS * g.itemsize)

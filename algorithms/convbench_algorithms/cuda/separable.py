@@ -20,6 +20,7 @@ from convbench.algorithm import (
     Unsupported,
 )
 from convbench.spec import ConvSpec
+from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
     CONSTANT_BYTES,
     REALS,
@@ -31,7 +32,7 @@ from convbench_algorithms.cuda.device import (
     current,
     unsupported_by_card,
 )
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 from convbench_algorithms.rank import factored_error, factorise, family_rank
 
 MOST_TAPS: Final = 63
@@ -100,7 +101,7 @@ class _SeparablePlan(ConvPlan):
         self.spec = spec
         self.geometry = g = Geometry.of(spec)
         self.device = current()
-        self.workspace_bytes = resources.reserve(g.rows.nbytes + g.cols.nbytes)
+        self.workspace_bytes = resources.reserve(g.map_bytes)
         self.rows, self.cols = self.device.upload(g.rows), self.device.upload(g.cols)
         self.kernel = Kernel.of(
             "separable.cu",

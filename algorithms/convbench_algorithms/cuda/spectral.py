@@ -16,6 +16,7 @@ from numpy import int32
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
 from convbench.boundary import OUTSIDE
 from convbench.spec import ConvSpec, Pair
+from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
     REALS,
     CudaAlgorithm,
@@ -25,7 +26,7 @@ from convbench_algorithms.cuda.device import (
     current,
     unsupported_by_card,
 )
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 
 THREADS: Final = 256
 FREQUENCIES: Final = 128
@@ -123,8 +124,7 @@ class SpectralPlan(ConvPlan):
         planes = self.batch * (g.c + g.k)
         kept = g.k * g.channels * 2 * tiling.frequencies * g.itemsize
         passing = g.k * g.channels * M * N * g.itemsize  # the padded filters, while they are prepared
-        maps = 4 * (len(g.rows) + len(g.cols))
-        self.workspace_bytes = resources.reserve(planes * tiling.nbytes(g.itemsize) + kept + passing + maps)
+        self.workspace_bytes = resources.reserve(planes * tiling.nbytes(g.itemsize) + kept + passing + g.map_bytes)
 
         def spectra(planes: int) -> DeviceArray:
             return device.empty((planes, *shape), "complex64" if g.dtype == "float32" else "complex128")

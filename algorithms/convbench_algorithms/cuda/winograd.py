@@ -16,10 +16,11 @@ from numpy import int32
 
 from convbench.algorithm import Array, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec
+from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import REALS, CudaAlgorithm, DeviceArray, Kernel, current, unsupported_by_card
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter, unsupported_direction
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 from convbench_algorithms.winograd_error import unsupported_by_winograd, winograd_error
-from convbench_algorithms.winograd_transforms import Transform, transforms
+from convbench_algorithms.winograd_transforms import Transform, square_transforms
 
 THREADS: Final = 128
 
@@ -52,8 +53,7 @@ class CudaWinograd(CudaAlgorithm):
 
     def transforms(self, spec: ConvSpec) -> tuple[Transform, Transform]:
         """F(m, R) and F(m, S); F(1, 1) along an axis of one tap."""
-        vertical, horizontal = (transforms(self.m if taps > 1 else 1, taps) for taps in (spec.r, spec.s))
-        return vertical, horizontal
+        return square_transforms(self.m, spec.r, spec.s)
 
 
 @final
@@ -95,7 +95,7 @@ class _WinogradPlan(ConvPlan):
         self.batch = batch_of(g, F, self.total, resources.tile_limit_bytes)
         kept = F * g.k * g.channels * g.itemsize
         passing = F * (g.c + g.k) * self.batch * g.itemsize
-        self.workspace_bytes = resources.reserve(kept + passing + 4 * (len(g.rows) + len(g.cols)))
+        self.workspace_bytes = resources.reserve(kept + passing + g.map_bytes)
         self.device = device = current()
         self.images = device.empty((F, g.groups, g.channels, self.batch), g.dtype)
         self.products = device.empty((F, g.groups, g.filters, self.batch), g.dtype)

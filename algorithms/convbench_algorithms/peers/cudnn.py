@@ -23,16 +23,13 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
-from convbench_algorithms.cuda.device import CudaAlgorithm, DeviceArray, current, unsupported_by_card
+from convbench_algorithms.cuda.device import TF32_ROUNDOFF, CudaAlgorithm, DeviceArray, current, unsupported_by_card
 from convbench_algorithms.peers.library import missing, unless_forward
-from convbench_algorithms.peers.torch_conv2d import PAD_MODES, unless_padded
+from convbench_algorithms.peers.torch_conv2d import PAD_MODES, split_padding, unless_padded
 from convbench_algorithms.peers.trial import fastest
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-TF32_ROUNDOFF = 2.0**-11
-"""TF32 keeps ten bits after the point, of either factor."""
 
 
 class _Cudnn(CudaAlgorithm):
@@ -123,11 +120,9 @@ class _CudnnConv(ForeignConv):
         self.device = plan.device
         self.format = plan.layouts[layout]
         self.w = self._held(plan.device.upload(np.ascontiguousarray(w)))
-        (top, bottom), (left, right) = spec.padding
-        native = top == bottom and left == right and (spec.boundary == "zero" or not top + left)
-        self.pads = None if native else (left, right, top, bottom)
+        self.pads, native = split_padding(spec)
         self.pad_mode = PAD_MODES.get(spec.boundary, "")
-        self.options = (None, spec.stride, (top, left) if native else (0, 0), spec.dilation, spec.groups)
+        self.options = (None, spec.stride, native, spec.dilation, spec.groups)
         self.conv2d = torch.conv2d
         self.pad = torch.nn.functional.pad
 

@@ -24,12 +24,10 @@ from convbench.algorithm import (
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.cuda.device import CudaAlgorithm, Device, DeviceArray, current, unsupported_by_card
-from convbench_algorithms.fft_error import fft_error
-from convbench_algorithms.fft_tiles import whole_extent
 from convbench_algorithms.peers.gaussian_filter import is_gaussian, sigma_of, truncation
 from convbench_algorithms.peers.library import unless_plane_by_plane
 from convbench_algorithms.peers.scipy_ndimage import MODES
-from convbench_algorithms.peers.scipy_signal import PAD_MODES
+from convbench_algorithms.peers.scipy_signal import PAD_MODES, full_fft_error, native_mode
 from convbench_algorithms.rank import factored_error
 
 Filter = Callable[[DeviceArray], DeviceArray]
@@ -81,7 +79,7 @@ class CupyxFftconvolve(CupyxFilter):
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
-        return _full_fft_error(spec)
+        return full_fft_error(spec)
 
     def filter(self, spec: ConvSpec, device: Device, w: Array) -> Filter:
         """See `CupyxFilter`."""
@@ -96,7 +94,7 @@ class CupyxOaconvolve(CupyxFilter):
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
-        return _full_fft_error(spec)
+        return full_fft_error(spec)
 
     def filter(self, spec: ConvSpec, device: Device, w: Array) -> Filter:
         """See `CupyxFilter`."""
@@ -156,26 +154,13 @@ class CupyxGaussianFilter(CupyxFilter):
 
 
 def _signal(spec: ConvSpec, device: Device, w: Array, function: str) -> Filter:
-    """A function of `scipy.signal`, which convolves: on the image as it is, where "same" or "valid" say what is meant.
-
-    "same" cuts the middle out of what zeros around the image give; where an extent is even there are two middles.
-    """
+    """A function of `scipy.signal`, which convolves: on the image as it is, where it has a mode for the padding."""
     convolve = getattr(device.scipy("signal"), function)
     taps = device.upload(np.ascontiguousarray(w[::-1, ::-1]))
-    if spec.padding == ((0, 0), (0, 0)):
-        return lambda plane: convolve(plane, taps, "valid")
-    centred = all(
-        side == (extent // 2, extent // 2) for side, extent in zip(spec.padding, spec.w_shape[2:], strict=True)
-    )
-    if spec.boundary == "zero" and centred and spec.r % 2 and spec.s % 2:
-        return lambda plane: convolve(plane, taps, "same")
-    pad, mode = device.numpy().pad, PAD_MODES[spec.boundary]
-    return lambda plane: convolve(pad(plane, spec.padding, mode), taps, "valid")
-
-
-def _full_fft_error(spec: ConvSpec) -> ErrorModel:
-    rows, cols = (padded + taps - 1 for padded, taps in zip(spec.padded_extent, spec.filter_extent, strict=True))
-    return fft_error(spec, whole_extent(rows) * whole_extent(cols))
+    if mode := native_mode(spec, ("zero",)):
+        return lambda plane: convolve(plane, taps, mode)
+    pad, boundary = device.numpy().pad, PAD_MODES[spec.boundary]
+    return lambda plane: convolve(pad(plane, spec.padding, boundary), taps, "valid")
 
 
 @final

@@ -59,7 +59,7 @@ class ScipyDirect(ForwardAlgorithm):
                 y += correlate2d(x[c], w[c], mode, boundary)
             return y
 
-        return _ScipyPlan(spec, resources, correlate, _mode(spec, _CORRELATE2D_BOUNDARIES))
+        return _ScipyPlan(spec, resources, correlate, native_mode(spec, _CORRELATE2D_BOUNDARIES))
 
 
 @final
@@ -75,7 +75,7 @@ class ScipyFft(ForwardAlgorithm):
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""
-        return _full_fft_error(spec)
+        return full_fft_error(spec)
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
@@ -85,7 +85,7 @@ class ScipyFft(ForwardAlgorithm):
             y: Array = fftconvolve(x, w[:, ::-1, ::-1], mode, axes=(1, 2)).sum(axis=0)
             return y
 
-        return _ScipyPlan(spec, resources, convolve, _mode(spec, ("zero",)))
+        return _ScipyPlan(spec, resources, convolve, native_mode(spec, ("zero",)))
 
 
 @final
@@ -101,7 +101,7 @@ class ScipyOverlapAdd(ForwardAlgorithm):
 
     def forward_error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ForwardAlgorithm`."""
-        return _full_fft_error(spec)
+        return full_fft_error(spec)
 
     def plan_forward(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ForwardAlgorithm`."""
@@ -111,7 +111,7 @@ class ScipyOverlapAdd(ForwardAlgorithm):
             y: Array = oaconvolve(x, w[:, ::-1, ::-1], mode, axes=(1, 2)).sum(axis=0)
             return y
 
-        return _ScipyPlan(spec, resources, convolve, _mode(spec, ("zero",)))
+        return _ScipyPlan(spec, resources, convolve, native_mode(spec, ("zero",)))
 
 
 _CORRELATE2D_BOUNDARIES: Final[dict[Boundary, Literal["fill", "symm", "wrap"]]] = {
@@ -130,12 +130,13 @@ PAD_MODES: Final[dict[Boundary, Literal["constant", "reflect", "symmetric", "edg
 }
 
 
-def _full_fft_error(spec: ConvSpec) -> ErrorModel:
+def full_fft_error(spec: ConvSpec) -> ErrorModel:
+    """Of a convolution by one transform of the image and the filter, to their full extent."""
     rows, cols = (padded + taps - 1 for padded, taps in zip(spec.padded_extent, spec.filter_extent, strict=True))
     return fft_error(spec, whole_extent(rows) * whole_extent(cols))
 
 
-def _mode(spec: ConvSpec, boundaries: Container[Boundary]) -> Mode | None:
+def native_mode(spec: ConvSpec, boundaries: Container[Boundary]) -> Mode | None:
     """The function's own mode for the spec's padding, or None where the image is to be padded first.
 
     "same" cuts the middle out of "full". Where an extent is even, there are two middles, and scipy's functions

@@ -27,7 +27,7 @@ from convbench.algorithm import (
     Unsupported,
     summation_error,
 )
-from convbench.spec import Boundary, ConvSpec
+from convbench.spec import Boundary, ConvSpec, Pair
 from convbench_algorithms.peers.library import missing, unless_forward
 from convbench_algorithms.peers.trial import fastest
 
@@ -78,6 +78,14 @@ def _sides(spec: ConvSpec) -> tuple[tuple[tuple[int, int], int], ...]:
     return (spec.padding[0], spec.h), (spec.padding[1], spec.w)
 
 
+def split_padding(spec: ConvSpec) -> tuple[tuple[int, int, int, int] | None, Pair]:
+    """What `torch.nn.functional.pad` has to do (left, right, top, bottom; None: nothing), and what `conv2d` does."""
+    (top, bottom), (left, right) = spec.padding
+    if top == bottom and left == right and (spec.boundary == "zero" or not top + left):
+        return None, (top, left)
+    return (left, right, top, bottom), (0, 0)
+
+
 def as_tensor(array: Array) -> Tensor:
     """A tensor that shares the array's memory."""
     import torch
@@ -115,12 +123,10 @@ class _TorchConv(ForeignConv):
         self.threads = plan.threads
         self.format = plan.layouts[layout]
         self.w = self._held(np.array(w, order="C"))
-        (top, bottom), (left, right) = spec.padding
-        native = top == bottom and left == right and (spec.boundary == "zero" or not top + left)
-        self.pads = None if native else (left, right, top, bottom)
+        self.pads, native = split_padding(spec)
         self.pad_mode = PAD_MODES.get(spec.boundary, "")
         # All arguments in place: keywords cost as much as a small convolution's bookkeeping.
-        self.options = (None, spec.stride, (top, left) if native else (0, 0), spec.dilation, spec.groups)
+        self.options = (None, spec.stride, native, spec.dilation, spec.groups)
         self.conv2d = torch.conv2d
         self.pad = torch.nn.functional.pad
 
