@@ -83,8 +83,8 @@ class Bench:
     compile_s: float = 0.0
     alive: bool = True
 
-    def open(self, case: Case, output: Path) -> None:
-        """Plan, prepare, and execute once into `output`; no claim where the contender fails in this cell."""
+    def open(self, case: Case, output: Path | None) -> None:
+        """Plan, prepare, and execute once, into `output` if it is to be judged; no claim where the contender fails."""
         prepared_path, input_path = case.operands
         try:
             limit = self.limits.memory_bytes
@@ -92,7 +92,8 @@ class Bench:
             self.plan_s = planned["plan_s"]
             bound = self._ask("prepare", prepared_path=str(prepared_path))
             self.prepare_s, self.workspace_bytes = bound["prepare_s"], bound["workspace_bytes"]
-            executed = self._ask("verify", input_path=str(input_path), output_path=str(output))
+            kept = None if output is None else str(output)
+            executed = self._ask("verify", input_path=str(input_path), output_path=kept)
         except WorkerFailedError as failure:
             self._fail(failure)
             return

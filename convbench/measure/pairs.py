@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from time import monotonic
 from typing import Final, NamedTuple, final
 
@@ -22,7 +24,7 @@ from convbench.algorithm import Array
 from convbench.errors import ConvbenchError
 from convbench.machine import usable_cores
 from convbench.measure.bench import Bench, Limits
-from convbench.measure.case import Cases
+from convbench.measure.case import Case, Cases
 from convbench.measure.effort import Effort
 from convbench.measure.workers import Launch, Workers
 from convbench.result import Block, Cell, Status
@@ -158,20 +160,22 @@ class Pairs:
         limits = Limits(lambda: self.options.timeout_s, self.options.memory_limit_bytes)
         core = usable_cores()[index % len(usable_cores())] if item.cell.threads == 1 else None
         judged = index < self.options.judged
-        benches: dict[str, Bench] = {}
-        for build, workers in order.sample(sides, k=2):
-            nursery = workers.start(item.cell.threads)
-            if item.algorithm in nursery.algorithms:
-                worker = nursery.fork(item.algorithm)
-                if core is not None:
-                    worker.pin(core)
-                bench = Bench(item.cell, item.algorithm, index, worker, limits, core)
+        benches = {
+            build.name: Bench(item.cell, item.algorithm, index, nursery.fork(item.algorithm), limits, core)
+            for build, nursery in [
+                (build, workers.start(item.cell.threads)) for build, workers in order.sample(sides, k=2)
+            ]
+            if item.algorithm in nursery.algorithms
+        }
+        if judged:
+            for bench in benches.values():
                 bench.open(case, self.cases.output)
-                if judged:
-                    bench.judge(self.cases.output, case)
-                else:
-                    bench.trust()
-                benches[build.name] = bench
+                bench.judge(self.cases.output, case)
+        else:
+            _open_together(benches.values(), case)
+        for bench in benches.values():
+            if core is not None and bench.alive:
+                bench.worker.pin(core)
         timed = [bench for bench in benches.values() if bench.status is Status.PASSED]
         if len(timed) == 2:
             effort = replace(self.options.effort, yardsticks=index < self.options.with_yardsticks)
@@ -185,6 +189,17 @@ class Pairs:
         for (build, _), block in zip(sides, blocks, strict=True):
             build.folder.append([block])
         return blocks[0], blocks[1]
+
+
+def _open_together(benches: Collection[Bench], case: Case) -> None:
+    """Each on a core of its own, as far as there are cores: to plan takes longer than many a sample."""
+    for bench, core in zip(benches, cycle(usable_cores()), strict=False):
+        if bench.core is not None:
+            bench.worker.pin(core)
+    with ThreadPoolExecutor(len(benches) or 1) as pool:
+        list(pool.map(lambda bench: bench.open(case, None), benches))
+    for bench in benches:
+        bench.trust()
 
 
 def take_turns(benches: tuple[Bench, Bench], order: random.Random, effort: Effort) -> None:
