@@ -213,6 +213,19 @@ def unsupported_dtype(spec: ConvSpec) -> Unsupported | None:
     return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
 
 
+def computing_dtype(dtype: str) -> str:
+    """What sums are carried in: float16 is for storing numbers, and none of the contenders sums in it."""
+    return "float32" if dtype == "float16" else dtype
+
+
+def once_stored(model: ErrorModel, dtype: str) -> ErrorModel:
+    """The model of a result that was computed in `computing_dtype(dtype)`, after its rounding to `dtype`."""
+    if computing_dtype(dtype) == dtype:
+        return model
+    bound = model.bound + (1 + model.bound) * unit_roundoff(dtype)
+    return ErrorModel(model.norm, bound, f"{model.source}; rounded to {dtype}")
+
+
 def unit_roundoff(dtype: str) -> float:
     """u, half the distance from 1 to the next number."""
     return float(np.finfo(dtype).eps) / 2
@@ -225,10 +238,10 @@ def summation_error(spec: ConvSpec) -> ErrorModel:
     |e_i| ≤ γ̃_n(λ)·(|w|·|x|)_i with γ̃_n(λ) = exp(λ·√n·u + n·u²/(1−u)) − 1, for an inner product of n terms,
     with probability at least 1 − 2n·exp(−λ²(1−u)²/2). λ = 10 leaves 4e-22·n.
     """
-    u = unit_roundoff(spec.dtype)
+    u = unit_roundoff(computing_dtype(spec.dtype))
     terms = inner_product_length(spec)
     bound = float(np.expm1(10 * np.sqrt(terms) * u + terms * u**2 / (1 - u)))
-    return ErrorModel("componentwise", bound, "Higham & Mary 2019, theorem 3.1, λ = 10")
+    return once_stored(ErrorModel("componentwise", bound, "Higham & Mary 2019, theorem 3.1, λ = 10"), spec.dtype)
 
 
 def inner_product_length(spec: ConvSpec) -> int:

@@ -36,7 +36,7 @@ if [ -n "$dry" ]; then
     step "tests through the stand-in (dry run: no card is asked)"
     "$python" -m pytest -q -n 2 tests/gpu
     step "suites, what of them runs here"
-    for suite in gpu_filters gpu_gaussian gpu_layers cpu_vs_gpu; do
+    for suite in gpu_filters gpu_gaussian gpu_layers gpu_half cpu_vs_gpu; do
         run "$suite" --quick --budget 15s
     done
 else
@@ -53,10 +53,11 @@ else
         echo "compute-sanitizer is not on the path: left out"
     fi
     step "suites"
-    run gpu_filters --budget 150s
-    run gpu_gaussian --budget 90s
-    run gpu_layers --budget 150s
-    run cpu_vs_gpu --budget 90s
+    run gpu_filters --budget 120s
+    run gpu_gaussian --budget 75s
+    run gpu_layers --budget 135s
+    run gpu_half --budget 75s
+    run cpu_vs_gpu --budget 75s
 fi
 
 step "done"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from convbench.algorithm import ErrorModel, unit_roundoff
+from convbench.algorithm import ErrorModel, computing_dtype, once_stored, unit_roundoff
 from convbench.spec import ConvSpec
 
 
@@ -33,5 +33,7 @@ def fft_error(spec: ConvSpec, transform_points: int) -> ErrorModel:
     """
     terms = spec.c // spec.groups * spec.r * spec.s
     stages = math.log2(max(transform_points, 2))
-    bound = 10 * (math.sqrt(terms) + 100) * math.sqrt(stages) * unit_roundoff(spec.dtype)
-    return ErrorModel("normwise", bound, "Higham 2002, theorem 24.2, for random errors, and views through one tap")
+    u = unit_roundoff(computing_dtype(spec.dtype))
+    bound = 10 * (math.sqrt(terms) + 100) * math.sqrt(stages) * u
+    model = ErrorModel("normwise", bound, "Higham 2002, theorem 24.2, for random errors, and views through one tap")
+    return once_stored(model, spec.dtype)

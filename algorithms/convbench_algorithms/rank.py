@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from convbench.algorithm import Array, ErrorModel, unit_roundoff
+from convbench.algorithm import Array, ErrorModel, computing_dtype, once_stored, unit_roundoff
 from convbench.spec import ConvSpec
 
 ROUNDINGS: Final = 4
@@ -46,8 +46,9 @@ def truncation_tolerance(shape: tuple[int, ...], dtype: str) -> float:
 def factorise(w: Array) -> Factors:
     """The factors of w [K,C/groups,R,S], of the least rank within `truncation_tolerance`, by the SVD in float64.
 
-    By Eckart and Young (1936) no factors of that rank come closer in ‖·‖_F. Each singular value is
-    shared evenly between its column and its row, so that neither over- nor underflows.
+    They are of the dtype that w's is computed in. By Eckart and Young (1936) no factors of that rank come closer
+    in ‖·‖_F. Each singular value is shared evenly between its column and its row, so that neither over- nor
+    underflows.
     """
     u, sigma, vt = np.linalg.svd(w.astype(np.float64), full_matrices=False)
     # tails[…,t] = ‖(σ_t, σ_t+1, …)‖: what is lost by keeping t terms; it falls from ‖w‖_F to 0.
@@ -56,7 +57,8 @@ def factorise(w: Array) -> Factors:
     rank = max(1, int(needed.sum(axis=-1).max()))
     share = np.sqrt(np.where(needed, sigma, 0))[..., :rank, None]
     columns, rows = (_evened(vectors[..., :rank, :]) * share for vectors in (u.swapaxes(-1, -2), vt))
-    return Factors(columns.astype(w.dtype), rows.astype(w.dtype))
+    dtype = computing_dtype(str(w.dtype))
+    return Factors(columns.astype(dtype), rows.astype(dtype))
 
 
 def _evened(vectors: Array) -> Array:
@@ -88,10 +90,11 @@ def factored_error(spec: ConvSpec, rank: int) -> ErrorModel:
     the last step as ‖Ŵ‖_F ≤ Σσ_t ≤ √rank·‖w‖_F, while ‖s‖₂ ≥ ‖w‖_F·‖x‖₂ since no product in s = |w| ⋆ |x|
     is negative. Truncation and w's own rounding add at most √(R·S)·τ in the same way.
     """
-    u = unit_roundoff(spec.dtype)
+    u = unit_roundoff(computing_dtype(spec.dtype))
     terms = spec.r + spec.s + spec.c // spec.groups * rank + 2
     taps = spec.r * spec.s
     growth = 1.0 if rank == 1 else float(np.sqrt(taps * rank))
     bound = growth * float(np.expm1(10 * np.sqrt(terms) * u + terms * u**2 / (1 - u)))
     bound += float(np.sqrt(taps)) * truncation_tolerance(spec.w_shape, spec.dtype)
-    return ErrorModel("normwise", bound, "Higham & Mary 2019 for each pass, Eckart & Young 1936 for the truncation")
+    source = "Higham & Mary 2019 for each pass, Eckart & Young 1936 for the truncation"
+    return once_stored(ErrorModel("normwise", bound, source), spec.dtype)

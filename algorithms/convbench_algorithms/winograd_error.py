@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from convbench.algorithm import ErrorModel, Unsupported, inner_product_length, unit_roundoff
+from convbench.algorithm import (
+    ErrorModel,
+    Unsupported,
+    computing_dtype,
+    inner_product_length,
+    once_stored,
+    unit_roundoff,
+)
 from convbench.spec import ConvSpec
 from convbench_algorithms.winograd_transforms import Transform
 
@@ -36,6 +43,7 @@ def winograd_error(spec: ConvSpec, pair: tuple[Transform, Transform]) -> ErrorMo
     Barabasz et al. (2020, theorems 1 and 2) have ‖A‖·‖G‖·‖B‖ in the place of κ, for errors that all conspire.
     """
     terms = inner_product_length(spec) // (spec.r * spec.s) + sum(2 * t.alpha + t.r for t in pair)
-    epsilon = 3 * unit_roundoff(spec.dtype) * math.sqrt(terms)
+    epsilon = 3 * unit_roundoff(computing_dtype(spec.dtype)) * math.sqrt(terms)
     bound = pair[0].amplification * pair[1].amplification * epsilon
-    return ErrorModel("normwise", bound, "after Barabasz et al. 2020, with independent rounding errors")
+    model = ErrorModel("normwise", bound, "after Barabasz et al. 2020, with independent rounding errors")
+    return once_stored(model, spec.dtype)

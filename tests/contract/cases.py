@@ -6,7 +6,7 @@ has its list here, and must run all of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -115,6 +115,7 @@ class Cases:
     faults: str = "n2c4h12w14k6r3s3+padding=1.0x2.1"
     """The spec on which planted faults must show: nothing in it is symmetric."""
     dtypes: tuple[str, ...] = ("float32", "float64")
+    """The first in every case, the others in some."""
     any_filter: bool = True
     """Whether it takes filters that sum over channels, in which every fault that is planted shows."""
 
@@ -130,6 +131,7 @@ ONE_CHANNEL_BOUNDARIES = tuple(case.replace("c2", "").replace("k2", "") for case
 COMPILED = FORWARD_OR_DATA | RESIZABLE | {"k": st.sampled_from((1, 2)), "dtype": "float32"}
 """Of kernels that are compiled for each filter: seconds for a new one, so that the others stand in the list."""
 LOW_RANKS_OF_ANY_SIZE = st.sampled_from(("rank:1", "gaussian:0.8", "box"))
+OF_A_CARD = ("float32", "float16", "float64")
 DEPTHWISE = "n2c4h12w14k4r3s3+groups=4+padding=1"
 GAUSSIAN_RADIUS = {"r": 7, "s": 7, "h": st.integers(4, 30), "w": st.integers(4, 30), "filter": "gaussian:1"}
 
@@ -221,6 +223,7 @@ CASES: dict[str, Cases] = {
     "cuda_direct": Cases(
         (*GENERAL, *BACKWARD_DATA, "h20w64r3s3+padding=1", "c2h9w132k8r5s5+padding=2", "h20w33r13s9+padding=6x4"),
         COMPILED | {"r": 3, "s": 5, "stride": st.sampled_from((1, 2)), "dilation": st.sampled_from((1, (1, 2)))},
+        dtypes=OF_A_CARD,
     ),
     "cuda_separable": Cases(
         (
@@ -233,6 +236,7 @@ CASES: dict[str, Cases] = {
         ),
         COMPILED | {"groups": 1, "c": 1, "r": 3, "s": 5, "filter": LOW_RANKS_OF_ANY_SIZE} | PLAIN_STEPS,
         faults="n2c4h12w14k4r3s3+padding=1.0x2.1+groups=4+filter=rank:1",
+        dtypes=OF_A_CARD,
         any_filter=False,
     ),
     "cuda_recursive_gaussian": Cases(
@@ -246,11 +250,13 @@ CASES: dict[str, Cases] = {
         any_filter=False,
     ),
     **{
-        name: Cases(WINOGRAD, COMPILED | {"r": 3, "s": st.sampled_from((3, 1))} | PLAIN_STEPS)
+        name: Cases(WINOGRAD, COMPILED | {"r": 3, "s": st.sampled_from((3, 1))} | PLAIN_STEPS, dtypes=OF_A_CARD)
         for name in ("cuda_winograd_f2", "cuda_winograd_f4")
     },
     **{
-        name: Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA)
+        name: Cases(
+            (*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA | {"dtype": st.sampled_from(OF_A_CARD)}, dtypes=OF_A_CARD
+        )
         for name in ("cuda_im2col", "cuda_implicit_gemm", "cuda_fft", "cuda_fft_overlap_save")
     },
     **{
@@ -263,12 +269,21 @@ CASES: dict[str, Cases] = {
     },
     **{
         name: Cases((*LAYERS, *BOUNDARIES, *BACKWARD_DATA), FORWARD_OR_DATA | {"dtype": "float32"}, dtypes=("float32",))
-        for name in ("cuda_im2col_tf32", "cuda_im2col_3xtf32")
+        for name in (
+            "cuda_im2col_tf32",
+            "cuda_im2col_3xtf32",
+            "cuda_implicit_gemm_tf32",
+            "cuda_implicit_gemm_3xtf32",
+        )
     },
+    "cuda_implicit_gemm_half": Cases(
+        (*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA | {"dtype": "float16"}, dtypes=("float16",)
+    ),
     "cuda_gemm1x1": Cases(
         tuple(case for case in POINTWISE if "padding" not in case and "stride" not in case),
         {"r": 1, "s": 1, "padding": 0} | RESIZABLE | PLAIN_STEPS | FORWARD_OR_DATA,
         faults="n2c4h12w14k6r1s1",
+        dtypes=OF_A_CARD,
     ),
     **{
         name: Cases((*PLANES, *(case for case in GAUSSIANS)), ONE_PLANE, faults=DEPTHWISE, any_filter=False)
@@ -307,5 +322,8 @@ def case(name: str, *values: object, id: str | None = None) -> Any:
 
 
 def must_run(name: str) -> tuple[ConvSpec, ...]:
-    """The specs of an algorithm's list; empty for one that has none, which a test of its own tells."""
-    return tuple(ConvSpec.parse(text) for text in CASES[name].must_run) if name in CASES else ()
+    """The specs of an algorithm's list, in its first dtype; empty for one that has none, which another test tells."""
+    if name not in CASES:
+        return ()
+    dtype = CASES[name].dtypes[0]
+    return tuple(replace(ConvSpec.parse(text), dtype=dtype) for text in CASES[name].must_run)

@@ -156,8 +156,8 @@ def test_without_a_fault_the_check_passes(name: str, dtype: str) -> None:
 def test_every_fault_is_caught_in_every_algorithm(name: str, fault: str, dtype: str) -> None:
     spec = fault_case(name, dtype)
     faulty = Faulty(ALGORITHMS[name], FAULTS[fault]())
-    if (name, fault) in EQUIVALENT:
+    if (name, fault) in EQUIVALENT or (fault, dtype) == ("rounded to float16", "float16"):
         check_contract(faulty, spec)
         return
     with pytest.raises(BrokenContractError):
-        check_precision(faulty, spec) if fault in FINE else check_contract(faulty, spec)
+        check_precision(faulty, spec) if fault in FINE and dtype != "float16" else check_contract(faulty, spec)

@@ -187,15 +187,70 @@ template <class T> T exchange(unsigned mask, T value, int source, int line) {
 
 inline int lane() { return index_of(*running) % WARP; }
 
+inline uint32_t fragments[2][1024][6];  // what each thread brings to a product of its warp, by the parity of its shuffles
+
+// d += a · b of a warp: 16 × 8 words times 8 × 8 words, lane l = 4·g + t holding a(g, t), a(g + 8, t), a(g, t + 4),
+// a(g + 8, t + 4), b(t, g), b(t + 4, g), and of d the columns 2t and 2t + 1 of the rows g and g + 8.
+template <class Product> void multiply_words(float* d, const unsigned* a, const unsigned* b, Product product, int line) {
+    const int me = index_of(*running), warp = me / WARP * WARP, parity = running->shuffles & 1;
+    std::memcpy(fragments[parity][me], a, 4 * sizeof(uint32_t));
+    std::memcpy(fragments[parity][me] + 4, b, 2 * sizeof(uint32_t));
+    exchange(0xffffffffu, 0, 0, line);
+    for (int i = 0; i < 4; ++i) {
+        const int row = (me - warp) / 4, column = 2 * ((me - warp) % 4) + i % 2;
+        for (int word = 0; word < 8; ++word)
+            d[i] += product(fragments[parity][warp + 4 * row + word % 4][i / 2 + word / 4 * 2],
+                            fragments[parity][warp + 4 * column + word % 4][4 + word / 4]);
+    }
+}
+
 }  // namespace shim
+
+// IEEE 754's binary16: a sign, five bits of exponent, ten of the fraction.
+inline float float_of_half(unsigned short bits) {
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const float magnitude = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
+                            : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                                            : std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
+    return bits >> 15 ? -magnitude : magnitude;
+}
+
+// Rounded to the nearest, ties to even.
+inline unsigned short half_of_float(float value) {
+    const unsigned sign = std::signbit(value) ? 0x8000u : 0u;
+    const float magnitude = std::fabs(value);
+    if (std::isnan(value)) return static_cast<unsigned short>(sign | 0x7e00u);
+    if (magnitude >= 65520.0f) return static_cast<unsigned short>(sign | 0x7c00u);
+    if (magnitude == 0) return static_cast<unsigned short>(sign);
+    int exponent = 0;
+    std::frexp(magnitude, &exponent);
+    const int unit = std::max(exponent - 11, -24);  // of the last place
+    const auto steps = static_cast<unsigned>(std::nearbyint(std::ldexp(magnitude, -unit)));
+    return static_cast<unsigned short>(sign | (steps + (static_cast<unsigned>(unit + 24) << 10)));
+}
+
+// A word as a tensor core reads it: what TF32 keeps of a float, or two halves.
+inline float product_of_tf32(uint32_t a, uint32_t b) {
+    const uint32_t words[] = {a & 0xffffe000u, b & 0xffffe000u};
+    float values[2];
+    std::memcpy(values, words, sizeof values);
+    return values[0] * values[1];
+}
+inline float product_of_halves(uint32_t a, uint32_t b) {
+    const auto low = [](uint32_t word) { return float_of_half(static_cast<unsigned short>(word)); };
+    return low(a) * low(b) + low(a >> 16) * low(b >> 16);
+}
 
 #define threadIdx (shim::running->thread)
 #define blockIdx (shim::block_index)
 #define blockDim (shim::block_size)
 #define gridDim (shim::grid_size)
+#define STAND_IN
 #define SHARED(type, name) type* const name = reinterpret_cast<type*>(shim::shared.data())
 #define __syncthreads() shim::wait(shim::State::at_barrier, __LINE__)
 #define __syncwarp(...) shim::exchange(0xffffffffu, 0, 0, __LINE__)
+#define MULTIPLY_TF32(d, a, b) shim::multiply_words(d, a, b, product_of_tf32, __LINE__)
+#define MULTIPLY_HALVES(d, a, b) shim::multiply_words(d, a, b, product_of_halves, __LINE__)
 #define __shfl_sync(mask, value, source) shim::exchange(mask, value, (source) & 31, __LINE__)
 #define __shfl_xor_sync(mask, value, bits) shim::exchange(mask, value, shim::lane() ^ (bits), __LINE__)
 #define __shfl_up_sync(mask, value, by) \

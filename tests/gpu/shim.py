@@ -17,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from convbench_algorithms.cuda.device import SOURCES
+
 HERE: Final = Path(__file__).parent
 FLAGS: Final = (
     "-std=c++17",
@@ -141,7 +143,7 @@ def _compiled(source: Path, kernel: str, macros: Mapping[str, Any], flags: Seque
     """Found again by what it was made from."""
     defined = {"KERNEL_FILE": f'"{source}"', "KERNEL": kernel, **macros}
     words = [*FLAGS, *flags, *(f"-D{name}={value}" for name, value in defined.items())]
-    headers = sorted(source.parent.glob("*.cuh"))
+    headers = sorted(source.parent.glob("*.cuh")) or sorted(SOURCES.glob("*.cuh"))
     texts = [path.read_bytes() for path in (source, *headers, HERE / "shim.h", HERE / "shim.cpp")]
     digest = hashlib.sha256("\0".join(words).encode() + b"\0".join(texts)).hexdigest()[:20]
     folder = Path(tempfile.gettempdir()) / f"convbench-shim-{os.getuid()}"
@@ -150,7 +152,9 @@ def _compiled(source: Path, kernel: str, macros: Mapping[str, Any], flags: Seque
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}")
         done = subprocess.run(
-            ["g++", *words, f"-I{HERE}", str(HERE / "shim.cpp"), "-o", str(made)], capture_output=True, text=True
+            ["g++", *words, f"-I{HERE}", f"-I{SOURCES}", str(HERE / "shim.cpp"), "-o", str(made)],
+            capture_output=True,
+            text=True,
         )
         if done.returncode != 0:
             raise KernelError(done.stderr)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from convbench.algorithm import computing_dtype
 from convbench_algorithms.cuda.device import SOURCES, Device, Kernel, RealFft, Triple
-from convbench_algorithms.cuda.im2col import split_tf32
+from convbench_algorithms.cuda.tf32 import split_tf32
 from gpu.shim import ORDERS, Library, build, library, run_in_all_orders
 
 
@@ -49,7 +50,7 @@ class ShimDevice(Device):
     def multiply(self, a: np.ndarray, b: np.ndarray, out: np.ndarray, *, tf32: bool = False) -> None:
         if tf32:
             a, b = split_tf32(a)[0], split_tf32(b)[0]
-        np.matmul(a, b, out=out)
+        out[...] = np.matmul(a, b, dtype=computing_dtype(str(out.dtype)))
 
     def real_fft(self, images: int, extent: tuple[int, int], dtype: str) -> RealFft:
         return _NumpyFft((images, *extent))

@@ -68,6 +68,22 @@ def test_shuffles_exchange_what_the_lanes_of_a_warp_hold() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+def test_halves_are_those_of_ieee_754() -> None:
+    """Every half, and of the floats those between two halves and on either side of where rounding turns."""
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    exact = halves.astype(np.float32)
+    between = ((exact[:-1].astype(np.float64) + exact[1:]) / 2).astype(np.float32)
+    floats = np.concatenate((exact, between, np.nextafter(between, np.float32(0)), np.float32([65519.9, 65520, 1e9])))
+    floats = np.resize(floats, -(-len(floats) // 32) * 32)
+    with np.errstate(over="ignore"):
+        expected = floats.astype(np.float16)
+    for kernel, x, right in (("to_float", halves, exact), ("to_half", floats, expected)):
+        made = build(HERE / "halves.cu", kernel, {"REAL": "float", "STORED": "Half"})
+        _, found = made.run([x, np.zeros_like(right)], grid=(len(x) // 32, 1, 1), block=(32, 1, 1))
+        np.testing.assert_array_equal(found, right)
+
+
 def test_a_shuffle_that_lanes_are_missing_from_is_a_fault() -> None:
     with pytest.raises(KernelError, match="a shuffle waits for lanes that do not come"):
         warp_sums(1)

@@ -12,7 +12,7 @@ from convbench.algorithm import MiB
 from convbench.operands import operands
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
-from convbench_algorithms.cuda import direct, implicit_gemm, recursive_gaussian, separable, winograd
+from convbench_algorithms.cuda import direct, implicit_gemm, recursive_gaussian, separable, tensor_gemm, winograd
 from convbench_algorithms.cuda.fft import whole_extent
 from convbench_algorithms.cuda.fft_overlap_save import CACHE_BYTES, batch_of, cheapest_tiling
 from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
@@ -73,18 +73,24 @@ def test_a_threads_outputs_fit_its_registers_and_its_code_the_cache(text: str) -
 @every_target
 def test_the_blocks_of_a_product_cover_it(text: str) -> None:
     g = geometry(text)
-    tile = implicit_gemm.block_tile(g)
-    across, down, groups = tile.grid(g)
-    assert (across - 1) * tile.positions < g.n * g.p * g.q <= across * tile.positions
-    assert (down - 1) * tile.filters < g.filters <= down * tile.filters
-    assert groups == g.groups
-    assert tile.filters // tile.thread_filters * (tile.positions // tile.thread_positions) == implicit_gemm.THREADS
+    of_threads = implicit_gemm.block_tile(g, implicit_gemm.TILES)
+    of_warps = implicit_gemm.block_tile(g, tensor_gemm.TILES)
+    for tile in (of_threads, of_warps):
+        across, down, groups = implicit_gemm.grid_of(g, tile)
+        assert (across - 1) * tile.positions < g.n * g.p * g.q <= across * tile.positions
+        assert (down - 1) * tile.filters < g.filters <= down * tile.filters
+        assert groups == g.groups
+    a, b = of_threads, of_warps
+    assert a.filters // a.thread_filters * (a.positions // a.thread_positions) == implicit_gemm.THREADS
+    assert b.filters // b.warp_filters * (b.positions // b.warp_positions) * 32 == implicit_gemm.THREADS
 
 
 def test_large_layers_have_large_tiles_and_small_ones_fill_the_card() -> None:
-    assert implicit_gemm.block_tile(geometry("n64c128h28w28k128r3s3+padding=1")) == implicit_gemm.TILES[0]
-    small = geometry("c512h14w14k512r3s3+padding=1")
-    assert implicit_gemm.block_tile(small).positions * implicit_gemm.block_tile(small).filters < 128 * 128
+    large, small = geometry("n64c128h28w28k128r3s3+padding=1"), geometry("c512h14w14k512r3s3+padding=1")
+    for tiles in (implicit_gemm.TILES, tensor_gemm.TILES):
+        assert implicit_gemm.block_tile(large, tiles) == tiles[0]
+        tile = implicit_gemm.block_tile(small, tiles)
+        assert tile.positions * tile.filters < 128 * 128
 
 
 @every_target

@@ -19,7 +19,7 @@ multiply_add(const REAL* factors, REAL* sums, int rounds) {
 }
 
 KERNEL_OF(256)
-copy(const Lanes* source, Lanes* target, Index count) {
+copy(const Lanes<REAL>* source, Lanes<REAL>* target, Index count) {
     const Index at = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at < count) target[at] = source[at];
 }

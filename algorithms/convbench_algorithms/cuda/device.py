@@ -25,10 +25,12 @@ SOURCES: Final = Path(__file__).parent
 CONSTANT_BYTES: Final = 64 * 1024
 """Of constant memory, on every card."""
 
-TF32_ROUNDOFF: Final = 2.0**-11
-"""TF32 keeps ten bits after the point, of either factor."""
-
-REALS: Final = {"float32": "float", "float64": "double"}
+TYPES: Final = {
+    "float16": {"REAL": "float", "STORED": "Half"},
+    "float32": {"REAL": "float"},
+    "float64": {"REAL": "double"},
+}
+"""The macros that make a kernel one for a dtype: what is computed in, and where it is another one, what is stored."""
 
 DeviceArray = Any
 """An array on the card, with NumPy's `shape`, `dtype` and `reshape`."""
@@ -136,9 +138,9 @@ def absence() -> str:
 
 
 def unsupported_by_card(dtype: str) -> Unsupported | None:
-    """The reason of every algorithm here: another dtype, or no card."""
-    if dtype not in REALS:
-        return Unsupported("computes in float32 and float64")
+    """The reason of every algorithm here: no card, or a dtype that is not among `TYPES`."""
+    if dtype not in TYPES:
+        return Unsupported(f"{dtype} is none of {', '.join(TYPES)}")
     return Unsupported(reason) if (reason := absence()) else None
 
 

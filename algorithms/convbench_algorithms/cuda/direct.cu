@@ -5,7 +5,7 @@
 // the first-level cache gives them. That takes (ROWS + R − 1)·S·COLS unrolled multiply-adds, and a register for each
 // element of a line; where these are too many, ROLLED goes through the rows of the filter instead, and loads anew in each.
 //
-// Macros: REAL; TAPS in the filter [K,C/G,R,S]; R, S; U, V (stride); D, E (dilation); ROWS, COLS, FILTERS of a thread; ROLLED, 0 or 1;
+// Macros: REAL, STORED; TAPS in the filter [K,C/G,R,S]; R, S; U, V (stride); D, E (dilation); ROWS, COLS, FILTERS of a thread; ROLLED, 0 or 1;
 // LEFT, the padding before the image's columns, or -1 where they are spread and only the maps tell.
 #include "common.cuh"
 
@@ -20,7 +20,7 @@ constexpr int BEHIND = ((-LEFT) % LANES + LANES) % LANES;
 constexpr int VECTORS = ceil_div(BEHIND + SEEN_COLS, LANES);
 
 // What a thread's columns see of a row of x; zeros where `row` is -1.
-__device__ __forceinline__ void load_line(REAL (&line)[VECTORS * LANES], const REAL* plane, const int* cols, int row, int W,
+__device__ __forceinline__ void load_line(REAL (&line)[VECTORS * LANES], const Stored* plane, const int* cols, int row, int W,
                                           int Q, int q0, bool in_lanes) {
     if (in_lanes && row >= 0) {
         load_lanes<VECTORS * LANES>(line, plane + static_cast<Index>(row) * W + q0 * V - LEFT - BEHIND);
@@ -33,7 +33,7 @@ __device__ __forceinline__ void load_line(REAL (&line)[VECTORS * LANES], const R
 }
 
 KERNEL_OF(128)
-direct(const REAL* x, REAL* y, const int* rows, const int* cols, int C, int H, int W, int K, int P, int Q, int channels,
+direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int H, int W, int K, int P, int Q, int channels,
        int filters) {
     const int q0 = (blockIdx.x * blockDim.x + threadIdx.x) * COLS;
     const int p0 = (blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
@@ -56,7 +56,7 @@ direct(const REAL* x, REAL* y, const int* rows, const int* cols, int C, int H, i
             for (int q = 0; q < COLS; ++q) sums[k][p][q] = 0;
 
     for (int c = 0; c < channels; ++c) {
-        const REAL* plane = x + (static_cast<Index>(image) * C + c0 + c) * H * W;
+        const Stored* plane = x + (static_cast<Index>(image) * C + c0 + c) * H * W;
         const REAL* tap = taps + (k0 * channels + c) * (R * S);
         const auto add = [&](const REAL(&line)[VECTORS * LANES], int r, int p) {
 #pragma unroll
@@ -96,7 +96,7 @@ direct(const REAL* x, REAL* y, const int* rows, const int* cols, int C, int H, i
 #pragma unroll
         for (int p = 0; p < ROWS; ++p) {
             if (p0 + p >= P) continue;
-            REAL* target = y + ((static_cast<Index>(image) * K + k0 + k) * P + p0 + p) * Q + q0;
+            Stored* target = y + ((static_cast<Index>(image) * K + k0 + k) * P + p0 + p) * Q + q0;
             if (COLS % LANES == 0 && Q % LANES == 0 && reinterpret_cast<size_t>(y) % 16 == 0) {
 #pragma unroll
                 for (int v = 0; v < COLS / LANES; ++v) {
@@ -106,7 +106,7 @@ direct(const REAL* x, REAL* y, const int* rows, const int* cols, int C, int H, i
             } else {
 #pragma unroll
                 for (int q = 0; q < COLS; ++q)
-                    if (q0 + q < Q) target[q] = sums[k][p][q];
+                    if (q0 + q < Q) put(target[q], sums[k][p][q]);
             }
         }
 }

@@ -24,7 +24,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
     CONSTANT_BYTES,
-    REALS,
+    TYPES,
     CudaAlgorithm,
     DeviceArray,
     Function,
@@ -43,6 +43,9 @@ MOST_SUMS: Final = 32
 
 MOST_PRODUCTS: Final = 3000
 """Unrolled multiply-adds of a thread and channel: instructions of 16 bytes, of which the cache holds some 100 KiB."""
+
+VECTOR_BYTES: Final = 16
+"""Of what one instruction loads."""
 
 BLOCK: Final[Triple] = (32, 4, 1)
 
@@ -94,10 +97,11 @@ def thread_tile(geometry: Geometry) -> ThreadTile:
     leaves little to share.
     """
     filters = next(f for f in (4, 2, 1) if geometry.filters % f == 0) if geometry.channels > 1 else 1
-    rows = min(MOST_SUMS // (4 * filters), max(geometry.p, 1))
-    products = rows * 4 * filters * geometry.r * geometry.s
+    cols = max(VECTOR_BYTES // geometry.itemsize, 4)
+    rows = min(MOST_SUMS // (cols * filters), max(geometry.p, 1))
+    products = rows * cols * filters * geometry.r * geometry.s
     if geometry.stride == (1, 1) and products <= MOST_PRODUCTS:
-        return ThreadTile(rows, 4, filters, rolled=False)
+        return ThreadTile(rows, cols, filters, rolled=False)
     return ThreadTile(1, 8, filters, rolled=True)
 
 
@@ -118,7 +122,7 @@ class _DirectPlan(ConvPlan):
         self.kernel = Kernel.of(
             "direct.cu",
             "direct",
-            REAL=REALS[g.dtype],
+            **TYPES[g.dtype],
             TAPS=g.k * g.channels * g.r * g.s,
             R=g.r,
             S=g.s,
@@ -135,7 +139,8 @@ class _DirectPlan(ConvPlan):
         self.sizes = tuple(int32(size) for size in (g.c, g.h, g.w, g.k, g.p, g.q, g.channels, g.filters))
 
     def prepare(self, w: Array) -> PreparedConv:
-        return _Direct(self, self.device.compile(self.kernel, {"taps": correlation_filter(self.spec, w)}))
+        taps = correlation_filter(self.spec, w).astype(self.geometry.computed)
+        return _Direct(self, self.device.compile(self.kernel, {"taps": taps}))
 
 
 @final

@@ -33,7 +33,7 @@ class CudaFft(SpectralAlgorithm):
         """See `ConvAlgorithm`."""
         geometry = Geometry.of(spec)
         tiling = Tiling.of(geometry, whole_extent(geometry))
-        image_bytes = (geometry.c + geometry.k) * tiling.nbytes(geometry.itemsize)
+        image_bytes = (geometry.c + geometry.k) * tiling.nbytes(geometry.computed_bytes)
         return SpectralPlan(spec, resources, tiling, max(resources.tile_limit_bytes // image_bytes, 1))
 
 

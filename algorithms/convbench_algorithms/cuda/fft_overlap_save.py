@@ -62,8 +62,8 @@ def cheapest_tiling(geometry: Geometry, limit_bytes: int) -> Tiling:
 def cost(geometry: Geometry, tiling: Tiling, limit_bytes: int) -> tuple[int, float]:
     """(bytes of workspace beyond the limit, seconds)."""
     g = geometry
-    tile_bytes = (g.c + g.k) * tiling.nbytes(g.itemsize)
-    filter_bytes = g.k * g.channels * 2 * tiling.frequencies * g.itemsize
+    tile_bytes = (g.c + g.k) * tiling.nbytes(g.computed_bytes)
+    filter_bytes = g.k * g.channels * 2 * tiling.frequencies * g.computed_bytes
     batch = batch_of(g, tiling, limit_bytes)
     tiles = g.n * tiling.tiles
     batches = -(-tiles // batch)
@@ -75,7 +75,7 @@ def cost(geometry: Geometry, tiling: Tiling, limit_bytes: int) -> tuple[int, flo
 
 def batch_of(geometry: Geometry, tiling: Tiling, limit_bytes: int) -> int:
     """As many tiles as the cache and the limit hold, in batches of about the same size."""
-    tile_bytes = (geometry.c + geometry.k) * tiling.nbytes(geometry.itemsize)
+    tile_bytes = (geometry.c + geometry.k) * tiling.nbytes(geometry.computed_bytes)
     most = max(min(CACHE_BYTES, limit_bytes) // tile_bytes, 1)
     tiles = geometry.n * tiling.tiles
     return -(-tiles // -(-tiles // most))

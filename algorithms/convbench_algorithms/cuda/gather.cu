@@ -1,25 +1,15 @@
 // x laid out anew, for the products and transforms of libraries.
 //
-// Macros: REAL; PARTS in `columns`: 1, or 3 for products of TF32's factors.
-#include "common.cuh"
+// Macros: REAL, STORED; PARTS in `columns`: 1, or 3 for products of TF32's factors.
+#include "tensor.cuh"
 
 #ifdef PARTS
-
-// What TF32 keeps of a float: ten bits after the point, rounded.
-__device__ __forceinline__ REAL tf32_of(REAL value) {
-    unsigned bits;
-    memcpy(&bits, &value, sizeof bits);
-    bits = (bits + 0x1000u) & 0xffffe000u;
-    float near;
-    memcpy(&near, &bits, sizeof near);
-    return near;
-}
 
 // The column matrix of one image: matrix[g][(c·R + r)·S + s][p·Q + q] = x[c, rows[u·p + d·r], cols[v·q + e·s]], for the
 // channels c of group g. In three parts it has, for each group, what TF32 keeps of them all, then the rests, then the former
 // again.
 KERNEL_OF(256)
-columns(const REAL* x, REAL* matrix, const int* rows, const int* cols, int H, int W, int R, int S, int P, int Q, int u,
+columns(const Stored* x, Stored* matrix, const int* rows, const int* cols, int H, int W, int R, int S, int P, int Q, int u,
         int v, int d, int e, int channels, Index first_plane, Index first_tap, Index taps) {
     const Index at = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at >= static_cast<Index>(P) * Q) return;
@@ -27,16 +17,17 @@ columns(const REAL* x, REAL* matrix, const int* rows, const int* cols, int H, in
     const Index tap = first_tap + blockIdx.y;
     if (tap >= taps) return;
     const int r = static_cast<int>(tap / S % R), s = static_cast<int>(tap % S);
-    const REAL* plane = x + (first_plane + tap / (R * S)) * H * W;
+    const Stored* plane = x + (first_plane + tap / (R * S)) * H * W;
     const REAL value = padded_at(plane, W, rows[u * p + d * r], cols[v * q + e * s]);
     if (PARTS == 1) {
-        matrix[tap * P * Q + at] = value;
+        put(matrix[tap * P * Q + at], value);
         return;
     }
     const Index part = static_cast<Index>(channels) * R * S;
-    REAL* target = matrix + (tap / part * 3 * part + tap % part) * P * Q + at;
-    target[0] = target[2 * part * P * Q] = tf32_of(value);
-    target[part * P * Q] = value - tf32_of(value);
+    Stored* target = matrix + (tap / part * 3 * part + tap % part) * P * Q + at;
+    put(target[0], tf32_of(value));
+    put(target[part * P * Q], value - tf32_of(value));
+    put(target[2 * part * P * Q], tf32_of(value));
 }
 
 #endif
@@ -44,14 +35,14 @@ columns(const REAL* x, REAL* matrix, const int* rows, const int* cols, int H, in
 // Tiles of [M,N] of each plane, [count][C][M,N]: tile (i, j) of an image begins at the padded position (i·step_rows,
 // j·step_cols); they are counted along the rows of the first image, then down, then through the images.
 KERNEL_OF(256)
-tiles(const REAL* x, REAL* cut, const int* rows, const int* cols, int padded_rows, int padded_cols, int H, int W, int C,
+tiles(const Stored* x, REAL* cut, const int* rows, const int* cols, int padded_rows, int padded_cols, int H, int W, int C,
       int M, int N, int down, int across, int step_rows, int step_cols, int first) {
     const int at = blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= M * N) return;
     const int tile = first + blockIdx.z, c = blockIdx.y;
     const int row = tile / across % down * step_rows + at / N, col = tile % across * step_cols + at % N;
     const bool inside = row < padded_rows && col < padded_cols;
-    const REAL* plane = x + (static_cast<Index>(tile / across / down) * C + c) * H * W;
+    const Stored* plane = x + (static_cast<Index>(tile / across / down) * C + c) * H * W;
     cut[(static_cast<Index>(blockIdx.z) * C + c) * M * N + at] =
         inside ? padded_at(plane, W, rows[row], cols[col]) : REAL(0);
 }

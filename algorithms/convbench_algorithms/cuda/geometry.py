@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from convbench.algorithm import Array
+from convbench.algorithm import Array, computing_dtype
 from convbench.boundary import OUTSIDE, index_map
 from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.backward import spread_along, transposed_filter
@@ -84,8 +84,18 @@ class Geometry:
 
     @property
     def itemsize(self) -> int:
-        """Bytes of an element."""
+        """Bytes of an element of x, w or y."""
         return np.dtype(self.dtype).itemsize
+
+    @property
+    def computed(self) -> str:
+        """The dtype of sums and of what lies between x and y."""
+        return computing_dtype(self.dtype)
+
+    @property
+    def computed_bytes(self) -> int:
+        """Of a number between x and y."""
+        return np.dtype(self.computed).itemsize
 
     @property
     def map_bytes(self) -> int:

@@ -22,8 +22,7 @@ from convbench.algorithm import (
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
-    REALS,
-    TF32_ROUNDOFF,
+    TYPES,
     CudaAlgorithm,
     DeviceArray,
     Kernel,
@@ -31,6 +30,7 @@ from convbench_algorithms.cuda.device import (
     unsupported_by_card,
 )
 from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
+from convbench_algorithms.cuda.tf32 import emulated_error, split_tf32, tf32_error
 
 THREADS: Final = 256
 
@@ -75,9 +75,8 @@ class CudaIm2colTf32(ByColumns):
     tf32 = True
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
-        """See `ConvAlgorithm`: each product with a rounding of either factor, u = 2⁻¹¹."""
-        direct = summation_error(spec)
-        return ErrorModel("componentwise", 2.01 * TF32_ROUNDOFF + direct.bound, f"two TF32 factors; {direct.source}")
+        """See `ConvAlgorithm`."""
+        return tf32_error(spec)
 
 
 @final
@@ -94,16 +93,8 @@ class CudaIm2col3xTf32(ByColumns):
     parts = 3
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
-        """See `ConvAlgorithm`: a₂b₂ is left out, and a₂ and b₂ are rounded: 2⁻²² of a product each."""
-        direct = summation_error(spec)
-        return ErrorModel("componentwise", 3 * TF32_ROUNDOFF**2 + 2 * direct.bound, f"3xTF32; {direct.source}")
-
-
-def split_tf32(array: Array) -> tuple[Array, Array]:
-    """a₁ and a₂ of a float32 array: its rounding to ten bits after the point, and the rest."""
-    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-    near = ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
-    return near, array - near
+        """See `ConvAlgorithm`."""
+        return emulated_error(spec)
 
 
 @final
@@ -118,7 +109,7 @@ class _ColumnsPlan(ConvPlan):
         self.workspace_bytes = resources.reserve(parts * self.taps * g.p * g.q * g.itemsize + g.map_bytes)
         self.matrix = self.device.empty((g.groups, parts * self.taps // g.groups, g.p * g.q), g.dtype)
         self.rows, self.cols = self.device.upload(g.rows), self.device.upload(g.cols)
-        self.columns = self.device.compile(Kernel.of("gather.cu", "columns", REAL=REALS[g.dtype], PARTS=parts))
+        self.columns = self.device.compile(Kernel.of("gather.cu", "columns", **TYPES[g.dtype], PARTS=parts))
         self.sizes = tuple(map(int32, (g.h, g.w, g.r, g.s, g.p, g.q, *g.stride, *g.dilation, g.channels)))
 
     def prepare(self, w: Array) -> PreparedConv:

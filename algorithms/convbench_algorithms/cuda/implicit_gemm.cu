@@ -6,7 +6,7 @@
 // A block has a tile of BM filters × BN positions, a thread of TM × TN in two halves each, so that its loads from shared
 // memory meet no bank twice. While a slice of BK taps is multiplied, the next one is on its way into registers.
 //
-// Macros: REAL; BM, BN, BK; TM, TN. Threads: BM / TM · BN / TN = 256.
+// Macros: REAL, STORED; BM, BN, BK; TM, TN. Threads: BM / TM · BN / TN = 256.
 #include "common.cuh"
 
 constexpr int THREADS = 256;
@@ -22,7 +22,7 @@ struct Tap {  // of the filter: where in x it is, from the output's place on
 };
 
 KERNEL_OF(THREADS)
-implicit_gemm(const REAL* x, const REAL* w, REAL* y, const Tap* taps, const int* rows, const int* cols, int N, int C,
+implicit_gemm(const Stored* x, const Stored* w, Stored* y, const Tap* taps, const int* rows, const int* cols, int N, int C,
               int H, int W, int P, int Q, int T, int channels, int filters, int u, int v) {
     SHARED(REAL, shared);
     REAL* const a_slices = shared;                // [2][BK][BM]
@@ -36,10 +36,10 @@ implicit_gemm(const REAL* x, const REAL* w, REAL* y, const Tap* taps, const int*
     const int a_filter = thread % BM, a_tap = thread / BM;
     const int b_position = thread % BN, b_tap = thread / BN;
     const bool a_exists = k0 + a_filter < filters, b_exists = n0 + b_position < positions;
-    const REAL* a_source = w + static_cast<Index>(group) * T * filters + k0 + a_filter;  // w [G,T,K/G]
+    const Stored* a_source = w + static_cast<Index>(group) * T * filters + k0 + a_filter;  // w [G,T,K/G]
     const Index place = b_exists ? n0 + b_position : 0;
     const int p = static_cast<int>(place / Q % P), q = static_cast<int>(place % Q);
-    const REAL* b_source = x + (place / Q / P * C + static_cast<Index>(group) * channels) * H * W;
+    const Stored* b_source = x + (place / Q / P * C + static_cast<Index>(group) * channels) * H * W;
     const int* b_rows = rows + u * p;
     const int* b_cols = cols + v * q;
 
@@ -48,7 +48,7 @@ implicit_gemm(const REAL* x, const REAL* w, REAL* y, const Tap* taps, const int*
 #pragma unroll
         for (int i = 0; i < A_LOADS; ++i) {
             const int t = t0 + a_tap + i * (THREADS / BM);
-            a_next[i] = a_exists && t < T ? a_source[static_cast<Index>(t) * filters] : REAL(0);
+            a_next[i] = a_exists && t < T ? real_of(a_source[static_cast<Index>(t) * filters]) : REAL(0);
         }
 #pragma unroll
         for (int i = 0; i < B_LOADS; ++i) {
@@ -107,7 +107,7 @@ implicit_gemm(const REAL* x, const REAL* w, REAL* y, const Tap* taps, const int*
         for (int i = 0; i < TM; ++i) {
             const int k = k0 + (i < HALF_M ? down * HALF_M + i : BM / 2 + down * HALF_M + i - HALF_M);
             if (k < filters)
-                y[((image * gridDim.z + group) * filters + k) * P * Q + pixel] = sums[i][j];
+                put(y[((image * gridDim.z + group) * filters + k) * P * Q + pixel], sums[i][j]);
         }
     }
 }

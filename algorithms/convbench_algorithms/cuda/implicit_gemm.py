@@ -6,7 +6,9 @@ in registers, the next slice loaded while this one is multiplied (Chetlur et al.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, final
+from collections.abc import Sequence
+from math import prod
+from typing import Final, NamedTuple, Protocol, TypeVar, final
 
 import numpy as np
 from numpy import int32
@@ -23,7 +25,7 @@ from convbench.algorithm import (
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
-    REALS,
+    TYPES,
     CudaAlgorithm,
     DeviceArray,
     Kernel,
@@ -38,6 +40,18 @@ FULL_CARD: Final = 264
 """Blocks of a launch that keep two on each of an H100's multiprocessors."""
 
 
+class Tile(Protocol):
+    """Of a block: some filters at some positions."""
+
+    @property
+    def filters(self) -> int:
+        """Rows of w."""
+
+    @property
+    def positions(self) -> int:
+        """Columns, through all images."""
+
+
 class BlockTile(NamedTuple):
     """Filters × positions of a block, taps of a slice, and filters × positions of a thread."""
 
@@ -47,15 +61,12 @@ class BlockTile(NamedTuple):
     thread_filters: int
     thread_positions: int
 
-    def grid(self, geometry: Geometry) -> Triple:
-        """Blocks along the positions, the filters, and the groups."""
-        g = geometry
-        return -(-g.n * g.p * g.q // self.positions), -(-g.filters // self.filters), g.groups
-
     def shared_bytes(self, itemsize: int) -> int:
         """Two slices of either factor."""
         return 2 * self.taps * (self.filters + self.positions) * itemsize
 
+
+AnyTile = TypeVar("AnyTile", bound=Tile)
 
 TILES: Final = (
     BlockTile(128, 128, 8, 8, 8),
@@ -66,11 +77,21 @@ TILES: Final = (
 """Larger ones load less for each product."""
 
 
-def block_tile(geometry: Geometry) -> BlockTile:
-    """The largest that wastes little of the filters and fills the card, else the one with most blocks."""
-    fitting = [tile for tile in TILES if -(-geometry.filters // tile.filters) * tile.filters <= 1.25 * geometry.filters]
-    blocks = [(int(np.prod(tile.grid(geometry))), tile) for tile in fitting or TILES[-1:]]
-    return next((tile for count, tile in blocks if count >= FULL_CARD), max(blocks)[1])
+def grid_of(geometry: Geometry, tile: Tile) -> Triple:
+    """Blocks along the positions, the filters, and the groups."""
+    g = geometry
+    return -(-g.n * g.p * g.q // tile.positions), -(-g.filters // tile.filters), g.groups
+
+
+def block_tile(geometry: Geometry, tiles: Sequence[AnyTile]) -> AnyTile:
+    """Of tiles from large to small, the first that wastes little of the filters and fills the card.
+
+    Else the one with most blocks.
+    """
+    fitting = [tile for tile in tiles if -(-geometry.filters // tile.filters) * tile.filters <= 1.25 * geometry.filters]
+    blocks = [(prod(grid_of(geometry, tile)), tile) for tile in fitting or tiles[-1:]]
+    full = (tile for count, tile in blocks if count >= FULL_CARD)
+    return next(full, max(blocks, key=lambda pair: pair[0])[1])
 
 
 @final
@@ -92,14 +113,20 @@ class CudaImplicitGemm(CudaAlgorithm):
 
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ConvAlgorithm`."""
-        return _ImplicitGemmPlan(spec, resources)
+        g = Geometry.of(spec)
+        tile = block_tile(g, TILES)
+        extents = dict(zip(("BM", "BN", "BK", "TM", "TN"), tile, strict=True))
+        kernel = Kernel.of("implicit_gemm.cu", "implicit_gemm", **TYPES[g.dtype], **extents)
+        return GemmPlan(spec, resources, kernel, grid_of(g, tile), tile.shared_bytes(g.computed_bytes))
 
 
-@final
-class _ImplicitGemmPlan(ConvPlan):
-    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+class GemmPlan(ConvPlan):
+    """Of any kernel that gathers its columns, `[K/G, T] · [T, N·P·Q]` for each group, with 256 threads a block."""
+
+    def __init__(self, spec: ConvSpec, resources: Resources, kernel: Kernel, grid: Triple, shared_bytes: int) -> None:
         self.spec = spec
         self.geometry = g = Geometry.of(spec)
+        self.grid, self.shared_bytes = grid, shared_bytes
         taps = np.zeros((g.channels, g.r, g.s, 4), np.int32)
         taps[..., 0] = np.arange(g.channels)[:, None, None]
         taps[..., 1] = (g.dilation[0] * np.arange(g.r))[:, None]
@@ -108,22 +135,20 @@ class _ImplicitGemmPlan(ConvPlan):
         self.device = device = current()
         self.taps = device.upload(taps)
         self.rows, self.cols = device.upload(g.rows), device.upload(g.cols)
-        tile = block_tile(g)
-        self.grid, self.shared_bytes = tile.grid(g), tile.shared_bytes(g.itemsize)
-        extents = dict(zip(("BM", "BN", "BK", "TM", "TN"), tile, strict=True))
-        self.function = device.compile(Kernel.of("implicit_gemm.cu", "implicit_gemm", REAL=REALS[g.dtype], **extents))
+        self.function = device.compile(kernel)
         sizes = (g.n, g.c, g.h, g.w, g.p, g.q, g.channels * g.r * g.s, g.channels, g.filters, *g.stride)
         self.sizes = tuple(map(int32, sizes))
 
     def prepare(self, w: Array) -> PreparedConv:
+        """See `ConvPlan`."""
         g = self.geometry
         filters = correlation_filter(self.spec, w).reshape(g.groups, g.filters, g.channels * g.r * g.s)
-        return _ImplicitGemm(self, self.device.upload(np.ascontiguousarray(filters.swapaxes(1, 2))))
+        return _Gemm(self, self.device.upload(np.ascontiguousarray(filters.swapaxes(1, 2))))
 
 
 @final
-class _ImplicitGemm(PreparedConv):
-    def __init__(self, plan: _ImplicitGemmPlan, filters: DeviceArray) -> None:
+class _Gemm(PreparedConv):
+    def __init__(self, plan: GemmPlan, filters: DeviceArray) -> None:
         self.plan = plan
         self.filters = filters
 

@@ -25,7 +25,7 @@ from convbench.algorithm import (
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.cuda.device import (
-    REALS,
+    TYPES,
     CudaAlgorithm,
     DeviceArray,
     Function,
@@ -69,6 +69,8 @@ class CudaRecursiveGaussian(CudaAlgorithm):
             return Unsupported("has recursive filters for centred Gaussians of an odd extent only")
         if sigma < LEAST_SIGMA or spec.r < 2 * round(CUT * sigma) + 1:
             return Unsupported("is near a Gaussian of σ ≥ 1 that is not cut before 3σ")
+        if spec.dtype == "float16":
+            return Unsupported("what it keeps between its two axes would lose too much in float16")
         if spec.n * spec.k > MOST_PLANES:
             return Unsupported(f"needs at most {MOST_PLANES:,} planes")
         return unsupported_by_card(spec.dtype)
@@ -138,7 +140,7 @@ class _RecursivePlan(ConvPlan):
         self.partial, self.turned = (device.empty((image,), g.dtype) for _ in range(2))
         self.maps = device.upload(g.rows), device.upload(g.cols)
         self.reach = spec.r // 2, spec.s // 2
-        self.kernel = Kernel.of("recursive.cu", "recursive", REAL=REALS[g.dtype])
+        self.kernel = Kernel.of("recursive.cu", "recursive", **TYPES[g.dtype])
 
     def prepare(self, w: Array) -> PreparedConv | Unsupported:
         if not is_gaussian(w, self.sigma):

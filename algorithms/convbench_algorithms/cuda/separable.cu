@@ -3,7 +3,7 @@
 // A block goes down a strip of WIDE columns, STEP rows of x at a time. The ring holds the R − 1 filtered rows that are
 // still needed and the STEP new ones, so that each row is loaded and filtered once in a block.
 //
-// Macros: REAL; PLANES, the filters there are; R, S; WIDE, a multiple of 4, and as many threads; STEP; LEFT, the padding
+// Macros: REAL, STORED; PLANES, the filters there are; R, S; WIDE, a multiple of 4, and as many threads; STEP; LEFT, the padding
 // before the image's columns, or -1 where only the maps tell.
 #include "common.cuh"
 
@@ -17,14 +17,14 @@ constexpr int SEEN = ceil_div(QUAD + S - 1, QUAD) * QUAD;  // of a line by a qua
 constexpr int RING = R - 1 + STEP;
 
 KERNEL_OF(WIDE)
-separable(const REAL* x, REAL* y, const int* rows, const int* cols, int padded_rows, int padded_cols, int C, int H, int W,
+separable(const Stored* x, Stored* y, const int* rows, const int* cols, int padded_rows, int padded_cols, int C, int H, int W,
           int K, int P, int Q, int filters, int length) {
     SHARED(REAL, lines);                        // [STEP][PITCH]
     REAL* const ring = lines + STEP * PITCH;    // [RING][WIDE]
     const int q0 = blockIdx.x * WIDE, p0 = blockIdx.y * length, p1 = min(p0 + length, P);
     const int image = blockIdx.z / K, k = blockIdx.z % K;
-    const REAL* plane = x + (static_cast<Index>(image) * C + k / filters) * H * W;
-    REAL* target = y + static_cast<Index>(blockIdx.z) * P * Q;
+    const Stored* plane = x + (static_cast<Index>(image) * C + k / filters) * H * W;
+    Stored* target = y + static_cast<Index>(blockIdx.z) * P * Q;
     const REAL* column = taps + k * (R + S);
     const REAL* row_taps = column + R;
     const bool inside = LEFT >= 0 && q0 >= LEFT && q0 - LEFT + WIDE + S - 1 <= W;
@@ -33,12 +33,12 @@ separable(const REAL* x, REAL* y, const int* rows, const int* cols, int padded_r
     for (int first = p0; first < p1 + R - 1; first += STEP) {
         for (int i = 0; i < STEP; ++i) {
             const int row = first + i < padded_rows && first + i < p1 + R - 1 ? rows[first + i] : -1;
-            const REAL* source = plane + static_cast<Index>(row) * W + q0 - LEFT;
+            const Stored* source = plane + static_cast<Index>(row) * W + q0 - LEFT;
             for (int j = threadIdx.x; j < WIDE + S - 1; j += WIDE) {
                 REAL value = 0;
                 if (row >= 0) {
                     if (inside)
-                        value = source[j];
+                        value = real_of(source[j]);
                     else if (q0 + j < padded_cols)
                         value = padded_at(plane, W, row, cols[q0 + j]);
                 }
@@ -81,7 +81,7 @@ separable(const REAL* x, REAL* y, const int* rows, const int* cols, int padded_r
 #pragma unroll
             for (int i = 0; i < STEP; ++i) {
                 const int p = first - (R - 1) + i;
-                if (p >= p0 && p < p1 && q < Q) target[static_cast<Index>(p) * Q + q] = sums[i];
+                if (p >= p0 && p < p1 && q < Q) put(target[static_cast<Index>(p) * Q + q], sums[i]);
             }
         }
     }

@@ -23,7 +23,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
     CONSTANT_BYTES,
-    REALS,
+    TYPES,
     CudaAlgorithm,
     DeviceArray,
     Function,
@@ -63,7 +63,7 @@ class CudaSeparable(CudaAlgorithm):
             return Unsupported("needs a stride and a dilation of 1")
         if max(g.r, g.s) > MOST_TAPS:
             return Unsupported(f"needs a filter of at most {MOST_TAPS}×{MOST_TAPS}: its loops are unrolled")
-        if g.k * (g.r + g.s) * g.itemsize > CONSTANT_BYTES or g.n * g.k > MOST_PLANES:
+        if g.k * (g.r + g.s) * g.computed_bytes > CONSTANT_BYTES or g.n * g.k > MOST_PLANES:
             return Unsupported(
                 f"needs filters of at most {CONSTANT_BYTES // 1024} KiB, and {MOST_PLANES:,} planes of y"
             )
@@ -92,7 +92,7 @@ def strip_length(geometry: Geometry) -> int:
 def shared_bytes(geometry: Geometry) -> int:
     """STEP rows of x, and the ring of filtered rows."""
     pitch = -(-(WIDE + geometry.s - 1) // QUAD) * QUAD
-    return (STEP * pitch + (geometry.r - 1 + STEP) * WIDE) * geometry.itemsize
+    return (STEP * pitch + (geometry.r - 1 + STEP) * WIDE) * geometry.computed_bytes
 
 
 @final
@@ -106,7 +106,7 @@ class _SeparablePlan(ConvPlan):
         self.kernel = Kernel.of(
             "separable.cu",
             "separable",
-            REAL=REALS[g.dtype],
+            **TYPES[g.dtype],
             PLANES=g.k,
             R=g.r,
             S=g.s,

@@ -1,6 +1,6 @@
 // Products of spectra, and the outputs taken out of what is transformed back.
 //
-// Macros: REAL; FILTERS, output channels of a thread.
+// Macros: REAL, STORED; FILTERS, output channels of a thread.
 #include "common.cuh"
 
 struct __align__(2 * sizeof(REAL)) Complex {
@@ -32,7 +32,7 @@ multiply(const Complex* x, const Complex* w, Complex* y, int frequencies, int C,
 
 // y[image,k,p,q] = scale · tiles[tile,k,u·i,v·j] for the fit_rows × fit_cols outputs (i, j) of each tile.
 KERNEL_OF(256)
-crop(const REAL* tiles, REAL* y, REAL scale, int K, int P, int Q, int M, int N, int u, int v, int down, int across,
+crop(const REAL* tiles, Stored* y, REAL scale, int K, int P, int Q, int M, int N, int u, int v, int down, int across,
      int fit_rows, int fit_cols, int first) {
     const int at = blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= fit_rows * fit_cols) return;
@@ -41,5 +41,5 @@ crop(const REAL* tiles, REAL* y, REAL scale, int K, int P, int Q, int M, int N, 
     const int p = tile / across % down * fit_rows + i, q = tile % across * fit_cols + j;
     if (p >= P || q >= Q) return;
     const REAL value = tiles[((static_cast<Index>(blockIdx.z) * K + k) * M + u * i) * N + v * j];
-    y[((static_cast<Index>(tile / across / down) * K + k) * P + p) * Q + q] = scale * value;
+    put(y[((static_cast<Index>(tile / across / down) * K + k) * P + p) * Q + q], scale * value);
 }

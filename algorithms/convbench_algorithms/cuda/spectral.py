@@ -18,7 +18,7 @@ from convbench.boundary import OUTSIDE
 from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
-    REALS,
+    TYPES,
     CudaAlgorithm,
     DeviceArray,
     Kernel,
@@ -76,9 +76,9 @@ class Tiling:
         """Of a tile: its transform is symmetric."""
         return self.extent[0] * (self.extent[1] // 2 + 1)
 
-    def nbytes(self, itemsize: int) -> int:
+    def nbytes(self, real_bytes: int) -> int:
         """Of a plane of one tile and its spectrum."""
-        return (self.extent[0] * self.extent[1] + 2 * self.frequencies) * itemsize
+        return (self.extent[0] * self.extent[1] + 2 * self.frequencies) * real_bytes
 
 
 def needed_extent(geometry: Geometry) -> Pair:
@@ -122,27 +122,29 @@ class SpectralPlan(ConvPlan):
         M, N = tiling.extent
         shape = (M, N // 2 + 1)
         planes = self.batch * (g.c + g.k)
-        kept = g.k * g.channels * 2 * tiling.frequencies * g.itemsize
-        passing = g.k * g.channels * M * N * g.itemsize  # the padded filters, while they are prepared
-        self.workspace_bytes = resources.reserve(planes * tiling.nbytes(g.itemsize) + kept + passing + g.map_bytes)
+        kept = g.k * g.channels * 2 * tiling.frequencies * g.computed_bytes
+        passing = g.k * g.channels * M * N * g.computed_bytes  # the padded filters, while they are prepared
+        self.workspace_bytes = resources.reserve(
+            planes * tiling.nbytes(g.computed_bytes) + kept + passing + g.map_bytes
+        )
 
         def spectra(planes: int) -> DeviceArray:
-            return device.empty((planes, *shape), "complex64" if g.dtype == "float32" else "complex128")
+            return device.empty((planes, *shape), "complex128" if g.computed == "float64" else "complex64")
 
         self.kept_spectra = spectra
-        self.x_tiles, self.x_spectra = device.empty((self.batch * g.c, M, N), g.dtype), spectra(self.batch * g.c)
-        self.y_tiles, self.y_spectra = device.empty((self.batch * g.k, M, N), g.dtype), spectra(self.batch * g.k)
-        self.x_fft = device.real_fft(self.batch * g.c, tiling.extent, g.dtype)
-        self.y_fft = device.real_fft(self.batch * g.k, tiling.extent, g.dtype)
+        self.x_tiles, self.x_spectra = device.empty((self.batch * g.c, M, N), g.computed), spectra(self.batch * g.c)
+        self.y_tiles, self.y_spectra = device.empty((self.batch * g.k, M, N), g.computed), spectra(self.batch * g.k)
+        self.x_fft = device.real_fft(self.batch * g.c, tiling.extent, g.computed)
+        self.y_fft = device.real_fft(self.batch * g.k, tiling.extent, g.computed)
         self.workspace_bytes = resources.reserve(
             self.workspace_bytes + self.x_fft.workspace_bytes + self.y_fft.workspace_bytes
         )
         self.rows, self.cols = device.upload(g.rows), device.upload(g.cols)
-        real = REALS[g.dtype]
+        types = TYPES[g.dtype]
         self.filters = next(f for f in (4, 2, 1) if g.filters % f == 0)
-        self.cut = device.compile(Kernel.of("gather.cu", "tiles", REAL=real))
-        self.multiply = device.compile(Kernel.of("spectral.cu", "multiply", REAL=real, FILTERS=self.filters))
-        self.crop = device.compile(Kernel.of("spectral.cu", "crop", REAL=real, FILTERS=self.filters))
+        self.cut = device.compile(Kernel.of("gather.cu", "tiles", **types))
+        self.multiply = device.compile(Kernel.of("spectral.cu", "multiply", **types, FILTERS=self.filters))
+        self.crop = device.compile(Kernel.of("spectral.cu", "crop", **types, FILTERS=self.filters))
 
     def prepare(self, w: Array) -> PreparedConv:
         """See `ConvPlan`."""
@@ -151,13 +153,13 @@ class SpectralPlan(ConvPlan):
         filters = device.upload(correlation_filter(self.spec, w))
         rows, cols = (spread_map(taps, d) for taps, d in zip((g.r, g.s), g.dilation, strict=True))
         spectra = self.kept_spectra(g.k * g.channels)
-        padded = device.empty((g.k * g.channels, M, N), g.dtype)
+        padded = device.empty((g.k * g.channels, M, N), g.computed)
         sizes = (len(rows), len(cols), g.r, g.s, g.channels, M, N, 1, 1, 0, 0)
         where = device.upload(rows), device.upload(cols)
         for first in range(0, g.k, MOST_PLANES):
             grid: Triple = (-(-M * N // THREADS), g.channels, min(MOST_PLANES, g.k - first))
             self.cut(grid, (THREADS, 1, 1), (filters, padded, *where, *map(int32, sizes), int32(first)))
-        device.real_fft(g.k * g.channels, (M, N), g.dtype).forward(padded, spectra)
+        device.real_fft(g.k * g.channels, (M, N), g.computed).forward(padded, spectra)
         return _Spectral(self, spectra)
 
 
@@ -175,7 +177,7 @@ class _Spectral(PreparedConv):
         cut = (len(g.rows), len(g.cols), g.h, g.w, g.c, M, N, down, across, *step)
         product = (tiling.frequencies, g.c, g.k, g.channels, g.filters)
         crop = (g.k, g.p, g.q, M, N, *g.stride, down, across, *fit)
-        scale = np.dtype(g.dtype).type(1 / (M * N))
+        scale = np.dtype(g.computed).type(1 / (M * N))
         for begin in range(0, plan.total, plan.batch):
             first = int32(min(begin, plan.total - plan.batch))  # the last batch does some tiles again
             plan.cut(

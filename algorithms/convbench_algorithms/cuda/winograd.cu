@@ -1,6 +1,6 @@
 // The transforms of Winograd convolution, on either side of a product for each frequency.
 //
-// Macros: REAL; MH, MW, outputs of a tile; AH, AW, its inputs; BT_H, BT_W [A,A] and AT_H, AT_W [M,A] as initialisers.
+// Macros: REAL, STORED; MH, MW, outputs of a tile; AH, AW, its inputs; BT_H, BT_W [A,A] and AT_H, AT_W [M,A] as initialisers.
 #include "common.cuh"
 
 // out = matrix · in, both strided. The zeros of the matrix cost nothing: all of this is known when it is compiled.
@@ -19,14 +19,14 @@ __device__ __forceinline__ void transform(const REAL (&matrix)[OUTS][INS], const
 
 // V[f][c][t] = (Bᵀ d B)[f] for the patch d of x under tile t, from tile `first` on; a thread has one tile of one channel.
 KERNEL_OF(128)
-into_frequencies(const REAL* x, REAL* V, const int* rows, const int* cols, int padded_rows, int padded_cols, int H, int W,
+into_frequencies(const Stored* x, REAL* V, const int* rows, const int* cols, int padded_rows, int padded_cols, int H, int W,
                  int C, int down, int across, int first, int tiles) {
     constexpr REAL vertical[AH][AH] = BT_H, horizontal[AW][AW] = BT_W;
     const int t = blockIdx.x * blockDim.x + threadIdx.x, c = blockIdx.y;
     if (t >= tiles) return;
     const int tile = first + t;
     const int row = tile / across % down * MH, col = tile % across * MW;
-    const REAL* plane = x + (static_cast<Index>(tile / across / down) * C + c) * H * W;
+    const Stored* plane = x + (static_cast<Index>(tile / across / down) * C + c) * H * W;
     REAL d[AH][AW], half[AH][AW];
 #pragma unroll
     for (int i = 0; i < AH; ++i) {
@@ -46,7 +46,7 @@ into_frequencies(const REAL* x, REAL* V, const int* rows, const int* cols, int p
 
 // y's tile t = Aᵀ M A for the products M[f][k][t].
 KERNEL_OF(128)
-back(const REAL* products, REAL* y, int K, int P, int Q, int down, int across, int first, int tiles) {
+back(const REAL* products, Stored* y, int K, int P, int Q, int down, int across, int first, int tiles) {
     constexpr REAL vertical[MH][AH] = AT_H, horizontal[MW][AW] = AT_W;
     const int t = blockIdx.x * blockDim.x + threadIdx.x, k = blockIdx.y;
     if (t >= tiles) return;
@@ -62,13 +62,13 @@ back(const REAL* products, REAL* y, int K, int P, int Q, int down, int across, i
         for (int i = 0; i < MH; ++i) half[i][j] = folded[i];
     }
     const int p0 = tile / across % down * MH, q0 = tile % across * MW;
-    REAL* plane = y + (static_cast<Index>(tile / across / down) * K + k) * P * Q;
+    Stored* plane = y + (static_cast<Index>(tile / across / down) * K + k) * P * Q;
 #pragma unroll
     for (int i = 0; i < MH; ++i) {
         REAL line[MW];
         transform(horizontal, half[i], 1, line, 1);
 #pragma unroll
         for (int j = 0; j < MW; ++j)
-            if (p0 + i < P && q0 + j < Q) plane[static_cast<Index>(p0 + i) * Q + q0 + j] = line[j];
+            if (p0 + i < P && q0 + j < Q) put(plane[static_cast<Index>(p0 + i) * Q + q0 + j], line[j]);
     }
 }

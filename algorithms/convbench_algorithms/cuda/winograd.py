@@ -17,7 +17,7 @@ from numpy import int32
 from convbench.algorithm import Array, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
-from convbench_algorithms.cuda.device import REALS, CudaAlgorithm, DeviceArray, Kernel, current, unsupported_by_card
+from convbench_algorithms.cuda.device import TYPES, CudaAlgorithm, DeviceArray, Kernel, current, unsupported_by_card
 from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 from convbench_algorithms.winograd_error import unsupported_by_winograd, winograd_error
 from convbench_algorithms.winograd_transforms import Transform, square_transforms
@@ -79,7 +79,7 @@ def initialiser(matrix: Any) -> str:
 
 def batch_of(geometry: Geometry, frequencies: int, total: int, limit_bytes: int) -> int:
     """Tiles at a time: as many as the limit holds, in batches of about the same size."""
-    most = limit_bytes // (frequencies * (geometry.c + geometry.k) * geometry.itemsize)
+    most = limit_bytes // (frequencies * (geometry.c + geometry.k) * geometry.computed_bytes)
     return -(-total // -(-total // max(most, 1)))
 
 
@@ -93,14 +93,14 @@ class _WinogradPlan(ConvPlan):
         self.total = g.n * self.counts[0] * self.counts[1]
         self.frequencies = F = vertical.alpha * horizontal.alpha
         self.batch = batch_of(g, F, self.total, resources.tile_limit_bytes)
-        kept = F * g.k * g.channels * g.itemsize
-        passing = F * (g.c + g.k) * self.batch * g.itemsize
+        kept = F * g.k * g.channels * g.computed_bytes
+        passing = F * (g.c + g.k) * self.batch * g.computed_bytes
         self.workspace_bytes = resources.reserve(kept + passing + g.map_bytes)
         self.device = device = current()
-        self.images = device.empty((F, g.groups, g.channels, self.batch), g.dtype)
-        self.products = device.empty((F, g.groups, g.filters, self.batch), g.dtype)
+        self.images = device.empty((F, g.groups, g.channels, self.batch), g.computed)
+        self.products = device.empty((F, g.groups, g.filters, self.batch), g.computed)
         self.rows, self.cols = device.upload(g.rows), device.upload(g.cols)
-        macros = {"REAL": REALS[g.dtype]}
+        macros = dict(TYPES[g.dtype])
         for axis, one in (("H", vertical), ("W", horizontal)):
             macros |= {f"M{axis}": str(one.m), f"A{axis}": str(one.alpha)}
             macros |= {f"BT_{axis}": initialiser(zip(*one.B, strict=True))}
@@ -114,7 +114,7 @@ class _WinogradPlan(ConvPlan):
         filters = correlation_filter(self.spec, w).astype(np.float64)
         U = np.einsum("ir,kcrs,js->ijkc", G_h, filters, G_w, optimize=True)
         shape = (self.frequencies, g.groups, g.filters, g.channels)
-        return _Winograd(self, self.device.upload(np.ascontiguousarray(U, g.dtype).reshape(shape)))
+        return _Winograd(self, self.device.upload(np.ascontiguousarray(U, g.computed).reshape(shape)))
 
 
 @final

@@ -45,6 +45,8 @@ class CupyxFilter(CudaAlgorithm):
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
+        if spec.dtype == "float16":
+            return Unsupported("computes in float32 and float64")
         return unless_plane_by_plane(spec) or unsupported_by_card(spec.dtype)
 
     def unsuitable(self, spec: ConvSpec, w: Array) -> Unsupported | None:  # noqa: ARG002 - most take any
