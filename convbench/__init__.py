@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convbench.api import Convolution, algorithms, conv2d, prepare
+    from convbench.api import algorithms, conv2d, prepare
+    from convbench.convolution import Convolution
     from convbench.spec import ConvSpec
 
 __all__ = ["ConvSpec", "Convolution", "algorithms", "conv2d", "prepare"]
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from convbench.spec import ConvSpec
 
         return ConvSpec
+    if name == "Convolution":
+        from convbench.convolution import Convolution
+
+        return Convolution
     if name in __all__:
         from convbench import api
 

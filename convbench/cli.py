@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from convbench.runs import Wishes
     from convbench.store import RunFolder
 
+EVALUATED = 1000
+"""Seeds from here on are for shapes that a table is tried on."""
+
 app = typer.Typer(
     name="convbench",
     help="Which convolution algorithm is fastest here, is it right, and did my last commit slow it down?",
@@ -307,6 +310,92 @@ def doctor() -> int:
 
 
 @app.command()
+def tune(
+    budget: Annotated[
+        str, typer.Option(metavar="3m", help="time to measure; what has to be compiled comes on top, once")
+    ] = "3m",
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="how good are the choices, on shapes that were never measured?")
+    ] = False,
+    algorithms: Annotated[
+        str | None, typer.Option(metavar="A,B", help="choose among these; default: all of ours on the CPU")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1 - EVALUATED, help="for the shapes")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the table; default: this machine's, in your data folder")
+    ] = None,
+) -> int:
+    """Measure this machine for algorithm="auto": which is fastest on which shapes, for those never measured, too."""
+    from convbench import dispatching, tuning
+    from convbench.report.advice import print_overhead, print_regrets, source
+    from convbench.report.progress import ProgressView
+
+    scratch = Path(tempfile.mkdtemp(prefix="convbench-tune-"))
+    try:
+        if evaluate:
+            from convbench.suite import shape_table_file
+
+            table = shape_table_file("conv_shapes")
+            known = dispatching.known()
+            console.print(source(known.dispatcher.table, known.doubt), soft_wrap=True)
+            with ProgressView(console, until_the_budget=True) as view:
+                found = tuning.evaluate(
+                    scratch / "run", _seconds(budget), EVALUATED + seed, table, view, _names(algorithms)
+                )
+            print_regrets(console, found.regrets)
+            print_regrets(console, found.one_channel)
+            print_overhead(console, found.overhead)
+            return ExitCode.FINE
+        with ProgressView(console, until_the_budget=True) as view:
+            made = tuning.tune(scratch / "run", _seconds(budget), seed, view, _names(algorithms))
+        path = out or dispatching.path_here()
+        dispatching.save(made, path)
+        console.print(f"{source(made, '')}: {len(made.measured)} times → {path}", soft_wrap=True)
+        return ExitCode.FINE
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@app.command()
+def recommend(
+    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="a spec id, instead of the options")] = None,
+    image: Annotated[str | None, typer.Option(metavar="HxW", help="the image's extent")] = None,
+    kernel: Annotated[str | None, typer.Option(metavar="RxS", help="the filter's extent")] = None,
+    channels: Annotated[int, typer.Option(min=1, help="of the image, C")] = 1,
+    filters: Annotated[int, typer.Option(min=1, help="of the output, K")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="images, N")] = 1,
+    groups: Annotated[int, typer.Option(min=1)] = 1,
+    stride: Annotated[str, typer.Option(metavar="1 or UxV")] = "1",
+    padding: Annotated[str, typer.Option(metavar="same|valid|full|1")] = "same",
+    filter: Annotated[str, typer.Option(metavar="random|gaussian:2|box|…", help="the filter's family")] = "random",
+    threads: Annotated[str, typer.Option(metavar="1|all")] = "all",
+) -> int:
+    """Which algorithm to take for a problem, how long it is expected to take, and what is next."""
+    from convbench import auto, catalog, dispatching
+    from convbench.machine import usable_cores
+    from convbench.report.advice import print_advice, source
+    from convbench.spec import ConvSpec
+
+    if spec is None:
+        if image is None or kernel is None:
+            raise ConvbenchError("name a problem: convbench recommend --image 1024x1024 --kernel 31x31, or a spec's id")
+        extents = [word if "x" in word else f"{word}x{word}" for word in (image, kernel)]
+        (h, w), (r, s) = (word.split("x", 1) for word in extents)
+        spec = f"n{batch}c{channels}h{h}w{w}k{filters}r{r}s{s}+stride={stride}+padding={padding}"
+        spec += f"+groups={groups}+filter={filter}"
+    problem = ConvSpec.parse(spec)
+    word = _thread_count(threads)
+    count = len(usable_cores()) if word == "all" else int(word)
+    known = dispatching.known()
+    choices = auto.choices(catalog.load(), problem, count)
+    if not choices:
+        raise ConvbenchError(f"{problem.id}: none of the measured algorithms can run it")
+    nearest = known.dispatcher.models[choices[0].algorithm].nearest(problem, count)
+    print_advice(console, count, choices, nearest, source(known.dispatcher.table, known.doubt))
+    return ExitCode.FINE
+
+
+@app.command()
 def schema() -> int:
     """The JSON Schema of suite files, for editors."""
     import json
@@ -367,7 +456,7 @@ def _wishes(
     from convbench import runs
 
     return runs.Wishes(
-        algorithms=tuple(name for name in (algorithms or "").split(",") if name),
+        algorithms=_names(algorithms),
         threads=tuple(_thread_count(word) for word in (threads or "").split(",") if word),
         device=device,
         plugins=tuple(plugins or ()),
@@ -376,6 +465,10 @@ def _wishes(
         quick=quick,
         verify_only=verify_only,
     )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in (text or "").split(",") if name)
 
 
 def _thread_count(word: str) -> int | str:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+import platformdirs
+
 from convbench.errors import NoAncestorError, RevisionError, UnknownRevisionError
 
 MOST_AT_ONCE: Final = 16
@@ -132,8 +134,7 @@ def _common_folder(root: Path) -> Path:
 
 
 def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "convbench" / "checkouts"
+    return platformdirs.user_cache_path("convbench") / "checkouts"
 
 
 def _git(folder: Path, *words: str, strip: bool = True) -> str:

@@ -12,7 +12,7 @@ from typing import Final, final
 import numpy as np
 import psutil
 
-from convbench.agreement import Reference, reference
+from convbench.agreement import WORK_LIMIT, Reference, reference
 from convbench.algorithm import Array
 from convbench.operands import operands
 from convbench.spec import ConvSpec
@@ -36,9 +36,10 @@ class Case:
 class Cases:
     """Makes cases, and keeps them while there is room."""
 
-    def __init__(self, seed: int, image: Array | None) -> None:
+    def __init__(self, seed: int, image: Array | None, reference_work: float = WORK_LIMIT) -> None:
         self.seed = seed
         self.image = image
+        self.reference_work = reference_work
         shared_memory = Path("/dev/shm")  # noqa: S108  (operands are read by every worker: memory, not a disk)
         place = shared_memory if shared_memory.is_dir() else Path(tempfile.gettempdir())
         _sweep(place)
@@ -59,7 +60,7 @@ class Cases:
         made = operands(spec, self.seed, self.image)
         case = Case(
             operands=(self._save("prepared", made.prepared), self._save("input", made.input)),
-            reference=reference(spec, made.prepared, made.input, seed=self.seed),
+            reference=reference(spec, made.prepared, made.input, seed=self.seed, work_limit=self.reference_work),
             plain=self.image is None and spec.filter == "random",
         )
         size = made.prepared.nbytes + made.input.nbytes + case.reference.values.nbytes

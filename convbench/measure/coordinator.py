@@ -8,11 +8,12 @@ the answer is still open. A cell's blocks reach the journal together, as soon as
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol, final
 
+from convbench.agreement import WORK_LIMIT
 from convbench.algorithm import Array
 from convbench.analysis.open_cells import still_open
 from convbench.machine import usable_cores
@@ -45,6 +46,12 @@ class Options:
     """Calls with cold caches, too."""
     whole: bool = False
     """Every contender in every pass, not only where the answer is open: another run is to be compared with it."""
+    worth: Callable[[Cell], Sequence[str]] | None = None
+    """Contenders worth starting, asked for each cell when its turn comes; and cells then come as they are listed."""
+    compiling_counts: bool = True
+    """Whether what is compiled comes out of the budget."""
+    reference_work: float = WORK_LIMIT
+    """What a reference may cost: see `agreement.reference`."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ class Coordinator:
 
     def run(self) -> None:
         """Measure until nothing is open, the passes are made, or the budget is spent."""
-        with Cases(self.folder.info.seed, self.options.image) as cases:
+        with Cases(self.folder.info.seed, self.options.image, self.options.reference_work) as cases:
             for pass_index in range(self.options.passes):
                 work = self._work(pass_index)
                 if pass_index and not work and not self._measured_in(pass_index):
@@ -119,7 +126,9 @@ class Coordinator:
     def _work(self, pass_index: int) -> list[tuple[Cell, tuple[str, ...]]]:
         """The cells of this pass with their contenders, less those that the journal already holds whole."""
         info, blocks = self.folder.info, self.folder.blocks
-        if pass_index == 0:
+        if self.options.worth:
+            wanted = [(cell, info.algorithms) for cell in info.cells]
+        elif pass_index == 0:
             cheap_first = sorted(info.cells, key=lambda cell: (cell.spec.direct_flops, cell.spec.id))
             wanted = [(cell, info.algorithms) for cell in cheap_first]
         elif self.options.whole:
@@ -142,12 +151,16 @@ class Coordinator:
             for done, (cell, names) in enumerate(work, start=1):
                 if self.budget.spent:
                     return
-                blocks = self._cell(cell, names, pass_index, workers, cases, self.budget.remaining_s / units)
+                share_s = self.budget.remaining_s / units
+                chosen = self.options.worth(cell) if self.options.worth else names
+                blocks = self._cell(cell, chosen, pass_index, workers, cases, share_s)
                 units -= len(names)
                 self.folder.append(blocks)
                 for block in blocks:
                     self._learn(block)
                     self.useful_s += block.worker_s
+                    if not self.options.compiling_counts:
+                        self.budget.forgiven_s += block.compile_s or 0.0
                 remaining_s = self.budget.remaining_s
                 self.observer.progress(
                     Progress(

@@ -77,6 +77,8 @@ class Budget:
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
         self.start = monotonic()
+        self.forgiven_s = 0.0
+        """Spent on what is not to count."""
 
     @property
     def elapsed_s(self) -> float:
@@ -86,7 +88,7 @@ class Budget:
     @property
     def remaining_s(self) -> float:
         """Until the budget is spent; never negative."""
-        return inf if self.seconds is None else max(0.0, self.seconds - self.elapsed_s)
+        return inf if self.seconds is None else max(0.0, self.seconds + self.forgiven_s - self.elapsed_s)
 
     @property
     def spent(self) -> bool:

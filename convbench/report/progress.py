@@ -55,9 +55,11 @@ class Bar:
 class ProgressView(Bar):
     """Shows the pass, the cell, and what is left; failures as they happen, each kind once a contender."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, until_the_budget: bool = False) -> None:
         super().__init__(console, "pass 1")
         self.told: set[tuple[str, Status]] = set()
+        self.until_the_budget = until_the_budget
+        """Whether there are always more cells: how many there are says nothing then."""
 
     def progress(self, progress: RunProgress) -> None:
         """See `Observer`."""
@@ -65,15 +67,17 @@ class ProgressView(Bar):
             if block.status in FAILURES:
                 self._failure(block)
         left = time_left(progress)
+        title = "measuring" if self.until_the_budget else f"pass {progress.pass_index + 1}"
+        count = f"{progress.done} cells" if self.until_the_budget else f"{progress.done}/{progress.total} cells"
         self.bar.update(
             self.task,
-            completed=progress.done,
-            total=progress.total,
-            description=f"pass {progress.pass_index + 1}",
-            count=f"{progress.done}/{progress.total} cells, {left}",
+            completed=progress.elapsed_s if self.until_the_budget else progress.done,
+            total=progress.elapsed_s + progress.remaining_s if self.until_the_budget else progress.total,
+            description=title,
+            count=f"{count}, {left}",
             cell=progress.cell.key,
         )
-        place = f"pass {progress.pass_index + 1}: {progress.done}/{progress.total} cells"
+        place = f"{title}: {count}"
         self.line(f"{place}, {progress.elapsed_s:.0f} s, {left}", last=progress.done == progress.total)
 
     def _failure(self, block: Block) -> None:

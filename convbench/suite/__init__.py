@@ -7,6 +7,6 @@ suite         what the rest of convbench uses
 """
 
 from convbench.suite.file import suite_schema
-from convbench.suite.suite import Suite, find_suite, load_suite, shipped_suites, suite_from_spec
+from convbench.suite.suite import Suite, find_suite, load_suite, shape_table_file, shipped_suites, suite_from_spec
 
-__all__ = ["Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
+__all__ = ["Suite", "find_suite", "load_suite", "shape_table_file", "shipped_suites", "suite_from_spec", "suite_schema"]

@@ -23,7 +23,7 @@ from convbench.suite.expand import Point, expand
 from convbench.suite.file import SuiteFile, Thread, suite_schema
 from convbench.suite.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
 
-__all__ = ["Suite", "find_suite", "load_suite", "shipped_suites", "suite_from_spec", "suite_schema"]
+__all__ = ["Suite", "find_suite", "load_suite", "shape_table_file", "shipped_suites", "suite_from_spec", "suite_schema"]
 
 PEER: Final = "peer"
 """The tag of a library's own convolution."""
@@ -180,10 +180,19 @@ def find_suite(text: str) -> Path:
     return shipped[text]
 
 
+def shape_table_file(name: str) -> Path:
+    """A shipped table of layers' shapes."""
+    return _shipped() / "shapes" / f"{name}.csv"
+
+
+def _shipped() -> Path:
+    package = Path(__file__).parent.parent
+    return next((f for f in (package / "suites", package.parent / "suites") if f.is_dir()), package)
+
+
 def shipped_suites() -> dict[str, Path]:
     """Name → file, of the suites in an installed wheel or, in a checkout, beside the package."""
-    package = Path(__file__).parent.parent
-    folder = next((f for f in (package / "suites", package.parent / "suites") if f.is_dir()), package)
+    folder = _shipped()
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
 
 
