@@ -221,6 +221,22 @@ def report(
 
 
 @app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="a run's folder")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="another run's folder")],
+) -> int:
+    """Two stored runs: what differs between them, what became slower or faster, which crossovers moved."""
+    from convbench.report.answers import Answers
+    from convbench.report.compare import comparison, print_comparison
+    from convbench.store import RunFolder
+
+    before, after = (Answers(folder.info, folder.blocks) for folder in map(RunFolder.open, (base, new)))
+    found = comparison(before, after)
+    print_comparison(console, found)
+    return ExitCode.FINE if found.changes else ExitCode.NOTHING_MEASURED
+
+
+@app.command()
 def export(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")],
     format: Annotated[str, typer.Option(metavar="csv|parquet|json", help="the form of the table")] = "csv",

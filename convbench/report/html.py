@@ -12,6 +12,7 @@ from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, seconds
 from convbench.report import ceilings, closing, duels, views
 from convbench.report.answers import Answers
+from convbench.report.compare import comparison
 from convbench.report.drawing import themed
 from convbench.report.figures import Chart
 from convbench.report.style import styles
@@ -82,8 +83,17 @@ def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
 
 
 def comparison_page(names: Sequence[str], runs: Sequence[Answers]) -> str:
-    """Several runs side by side: what each says, and every ratio to the first."""
-    return _render("comparison.html.j2", names=names, runs=runs, lines=list(views.comparison_lines(runs)))
+    """Several runs side by side: what differs, what each says, what changed, and every ratio to the first."""
+    base, *others = runs
+    found = [comparison(base, other) for other in others]
+    return _render(
+        "comparison.html.j2",
+        names=names,
+        runs=runs,
+        comparisons=list(zip(names[1:], found, strict=True)),
+        means=[list(views.mean_lines(one)) for one in found],
+        lines=list(views.comparison_lines(base, found)),
+    )
 
 
 def _render(template: str, **values: Any) -> str:

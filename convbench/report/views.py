@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from convbench.analysis.comparison import Change, Comparison, Verdict, mean_text
 from convbench.analysis.contenders import Contender
 from convbench.analysis.crossovers import Crossed
 from convbench.analysis.groups import Group
 from convbench.analysis.quantities import factor, memory, percent, plural, seconds, significant, within
 from convbench.analysis.sentences import cell_name, factor_with_interval, finding, gaps, place, winner_sentence
-from convbench.analysis.statistics import independent_ratio
 from convbench.analysis.table import error_share, worst_agreement
 from convbench.report.answers import Answers
 from convbench.report.markdown import interval
@@ -279,38 +279,39 @@ def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield label, "–" if value in (None, "") else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def comparison_lines(runs: Sequence[Answers]) -> Iterator[list[Value]]:
-    """For each cell and contender of any run: its time in the first, and the others' ratios to it."""
-    keys: dict[tuple[str, str], Contender] = {}
-    for run in runs:
-        for key, contender in run.contenders.items():
-            keys.setdefault(key, contender)
-    for key, contender in keys.items():
-        found = [run.contenders.get(key) for run in runs]
-        if not any(one is not None and one.time is not None for one in found):
+def comparison_lines(base: Answers, comparisons: Sequence[Comparison]) -> Iterator[list[Value]]:
+    """For each cell and contender of the first run: its time there, and the others' ratios to it."""
+    found = [{(one.base.cell.key, one.base.algorithm): one for one in each.changes} for each in comparisons]
+    for key, contender in base.contenders.items():
+        changes = [each.get(key) for each in found]
+        if not any(changes):
             continue
         yield [
             Value(cell_name(contender.cell), hint=contender.cell.spec.id),
             Value(str(contender.cell.threads), contender.cell.threads),
             Value(contender.algorithm),
-            _time(found[0]),
-            *_ratios(found),
+            _time(contender),
+            *map(_change, changes),
         ]
+
+
+def _change(one: Change | None) -> Value:
+    if one is None:
+        return Value("–")
+    if one.ratio is None:
+        return _time(one.new)
+    verdict = f" {one.verdict}" if one.verdict in (Verdict.SLOWER, Verdict.FASTER) else ""
+    hint = "" if one.new.time is None else seconds(one.new.time.value)
+    return Value(factor_with_interval(one.ratio) + verdict, one.ratio.value, hint)
+
+
+def mean_lines(found: Comparison) -> Iterator[list[Value]]:
+    """An algorithm's times now over those before, in the geometric mean."""
+    for name, mean in found.by_algorithm.items():
+        yield [Value(name), Value(mean_text(mean), mean[0])]
 
 
 def _time(one: Contender | None) -> Value:
     if one is None or one.time is None:
         return Value("–" if one is None else one.status.replace("_", " "))
     return Value(seconds(one.time.value), one.time.value, f"95 %: {interval(one.time)}")
-
-
-def _ratios(found: Iterable[Contender | None]) -> Iterator[Value]:
-    base, *others = found
-    for other in others:
-        if base is None or base.time is None or other is None or other.time is None:
-            yield _time(other)
-            continue
-        ratio = independent_ratio(other.blocks, base.blocks)
-        assert ratio is not None  # both have times
-        verdict = "" if ratio.contains(1.0) is not False else " slower" if ratio.value > 1 else " faster"
-        yield Value(factor_with_interval(ratio) + verdict, ratio.value)

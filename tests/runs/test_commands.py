@@ -56,6 +56,23 @@ def test_verify_judges_without_timing(cli: Cli, tiny: Path, tmp_path: Path) -> N
     assert "wrong disagreed" in wrong.stdout
 
 
+def test_two_runs_are_compared(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    for threads in ("1", "2"):
+        assert cli("run", tiny, "--quick", "--no-report", "--threads", threads, "--out", threads).returncode == 0
+    one, two = (next((tmp_path / threads).iterdir()) for threads in ("1", "2"))
+    found = cli("compare", one, two)
+    assert found.returncode == 0, found.stderr
+    assert "threads\t1\t2" in found.stdout
+    assert found.stdout.count("\t1 → 2\t") == 6 * 2
+    assert "as the thread counts differ" in found.stdout
+    missing = cli("compare", one, tmp_path / "none")
+    assert missing.returncode == 2
+    assert "not a run's folder" in missing.stderr
+    page = cli("report", one, two, "--out", "both.html")
+    assert page.returncode == 0, page.stderr
+    assert "What differs" in (tmp_path / "both.html").read_text()
+
+
 def test_export_writes_the_same_rows_in_each_form(cli: Cli, tiny: Path, tmp_path: Path) -> None:
     cli("run", tiny, "--quick", "--no-report")
     folder = only_run(tmp_path / "runs").path
