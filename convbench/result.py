@@ -70,6 +70,8 @@ class Crossing(Record):
     axis: str
     start: str
     to: str
+    refine: float | None = None
+    """The finest step of the axis, down to which cells are added beside the crossover; None for the sweep as it is."""
 
 
 class Target(Record):
@@ -211,6 +213,8 @@ class RunInfo(Record):
     precision: dict[str, str] = {}
     tags: dict[str, tuple[str, ...]] = {}
     crossings: tuple[Crossing, ...] = ()
+    reserve: tuple[Cell, ...] = ()
+    """Cells that may be added where a crossover is to be refined."""
     versus: Versus | None = None
     notes: tuple[str, ...] = ()
 

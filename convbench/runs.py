@@ -104,6 +104,7 @@ def run_info(
         tags={name: tuple(sorted(known[name].tags)) for name in names},
         versus=suite.sides({name: one.tags for name, one in known.items()}, names, cores),
         crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(names)),
+        reserve=suite.reserve(cores, list(wishes.threads) or None),
     )
 
 

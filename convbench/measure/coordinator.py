@@ -16,6 +16,7 @@ from typing import Protocol, final
 from convbench.agreement import WORK_LIMIT
 from convbench.algorithm import Array
 from convbench.analysis.open_cells import still_open
+from convbench.analysis.refinement import finer
 from convbench.machine import usable_cores
 from convbench.measure.bench import Bench, Limits
 from convbench.measure.case import Cases
@@ -26,6 +27,8 @@ from convbench.spec import ConvSpec
 from convbench.store import RunFolder
 
 BUDGET_GRACE_S = 3.0
+PASSES_OF_A_FINER_CELL = 3
+"""At least, of a cell that is added beside a crossover: with fewer there is hardly an interval."""
 FAR_BEHIND = 10.0
 """Times slower than its quickest rival: not worth more than one sample, and a first call is not wrong by so much."""
 
@@ -114,6 +117,8 @@ class Coordinator:
         """Measure until nothing is open, the passes are made, or the budget is spent."""
         with Cases(self.folder.info.seed, self.options.image, self.options.reference_work) as cases:
             for pass_index in range(self.options.passes):
+                if pass_index:
+                    self._refine(pass_index)
                 work = self._work(pass_index)
                 if pass_index and not work and not self._measured_in(pass_index):
                     break
@@ -138,9 +143,21 @@ class Coordinator:
         else:
             cells = {cell.key: cell for cell in info.cells}
             earlier = [block for block in blocks if block.pass_index < pass_index]
-            wanted = [(cells[key], tuple(names)) for key, names in still_open(info, earlier)]
+            visited = {block.cell for block in earlier}
+            wanted = [(cell, info.algorithms) for cell in info.cells if cell.key not in visited]
+            wanted += [(cells[key], tuple(names)) for key, names in still_open(info, earlier)]
         done = {(block.cell, block.algorithm) for block in blocks if block.pass_index == pass_index}
         return [(cell, names) for cell, names in wanted if not all((cell.key, name) in done for name in names)]
+
+    def _refine(self, pass_index: int) -> None:
+        """Add cells beside crossovers that are not placed, while there are passes left to measure them in."""
+        info = self.folder.info
+        earlier = [block for block in self.folder.blocks if block.pass_index < pass_index]
+        if self._measured_in(pass_index) or self.options.passes - pass_index < PASSES_OF_A_FINER_CELL:
+            return
+        if added := finer(info, earlier):
+            left = tuple(cell for cell in info.reserve if cell not in added)
+            self.folder.update(info.model_copy(update={"cells": (*info.cells, *added), "reserve": left}))
 
     def _measured_in(self, pass_index: int) -> bool:
         return any(block.pass_index == pass_index for block in self.folder.blocks)

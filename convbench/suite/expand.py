@@ -75,17 +75,45 @@ def _ground(defaults: Settings, own: Settings) -> str:
 
 def _swept(suite: SuiteFile, document: Document) -> Iterator[Point]:
     """Each sweep's product. A point's axes are the settings that *any* sweep varies, so that sweeps meet in a grid."""
-    axes = dict.fromkeys(axis for sweep in suite.sweep for axis in sweep if axis not in LABELS)
     for index, sweep in enumerate(suite.sweep):
-        names = [axis for axis in sweep if axis not in LABELS]
-        if not names and "threads" not in sweep:
-            raise document.error(("sweep", index), "expected at least one axis, such as kernel: [3, 5, 7]")
-        for values in itertools.product(*(sweep[axis] for axis in names)):
-            own = dict(zip(names, values, strict=True))
-            spec = _resolve(suite, own, document, ("sweep", index))
-            settings = {**suite.defaults, **own}
-            coordinates = {axis: coordinate(settings[axis]) for axis in axes if axis in settings}
-            yield Point(spec, _threads(suite.defaults, sweep), coordinates, ground=_ground(suite.defaults, sweep))
+        yield from _product(suite, sweep, document, index)
+
+
+def between(suite: SuiteFile, document: Document) -> tuple[Point, ...]:
+    """The points between those of the sweeps, by the finest step of each crossover that is to be refined."""
+    steps = {crossover["axis"]: crossover["refine"] for crossover in suite.crossovers if "refine" in crossover}
+    found: list[Point] = []
+    for axis, step in steps.items():
+        for index, sweep in enumerate(suite.sweep):
+            numbers = sorted({value for value in sweep.get(axis, ()) if isinstance(value, int | float)})
+            if numbers and (numbers[-1] - numbers[0]) / step > MAX_CELLS:
+                raise document.error(("crossovers", 0, "refine"), f"more than {MAX_CELLS:,} steps of {step:g}")
+            values = tuple(value for low, high in itertools.pairwise(numbers) for value in _steps(low, high, step))
+            if values:
+                found += _product(suite, {**sweep, axis: values}, document, index)
+            if sum(len(point.threads) for point in found) > MAX_CELLS:
+                place: Place = ("crossovers", 0, "refine")
+                raise document.error(place, f"more than {MAX_CELLS:,} cells lie between those of the sweep")
+    return tuple(found)
+
+
+def _steps(low: float, high: float, step: float) -> list[float]:
+    """From `low` on by `step`, both ends left out; whole where these are."""
+    values = [low + step * index for index in range(1, math.ceil((high - low) / step))]
+    return [int(value) if value == int(value) else round(value, 12) for value in values]
+
+
+def _product(suite: SuiteFile, sweep: Settings, document: Document, index: int) -> Iterator[Point]:
+    axes = dict.fromkeys(axis for sweep in suite.sweep for axis in sweep if axis not in LABELS)
+    names = [axis for axis in sweep if axis not in LABELS]
+    if not names and "threads" not in sweep:
+        raise document.error(("sweep", index), "expected at least one axis, such as kernel: [3, 5, 7]")
+    for values in itertools.product(*(sweep[axis] for axis in names)):
+        own = dict(zip(names, values, strict=True))
+        spec = _resolve(suite, own, document, ("sweep", index))
+        settings = {**suite.defaults, **own}
+        coordinates = {axis: coordinate(settings[axis]) for axis in axes if axis in settings}
+        yield Point(spec, _threads(suite.defaults, sweep), coordinates, ground=_ground(suite.defaults, sweep))
 
 
 def _listed(suite: SuiteFile, document: Document) -> Iterator[Point]:

@@ -103,7 +103,9 @@ Gate = Annotated[
         }
     ),
 ]
-Crossover = Annotated[dict[str, Any], Keys(dict.fromkeys(("axis", "from", "to"), Text), ("axis", "from", "to"))]
+Crossover = Annotated[
+    dict[str, Any], Keys({**dict.fromkeys(("axis", "from", "to"), Text), "refine": POSITIVE}, ("axis", "from", "to"))
+]
 Seconds = Annotated[float, PlainValidator(seconds), Schema({NAMED: "duration"})]
 SizeBytes = Annotated[int, PlainValidator(size_bytes), Schema({NAMED: "size"})]
 Flag = Annotated[bool, PlainValidator(flag), Schema({"type": "boolean"})]
@@ -138,7 +140,9 @@ class SuiteFile(BaseModel):
     algorithms: Selectors = ()
     """Names, and `tag: …` for all with that tag (`not: …` for those without another); every algorithm, if not given."""
     crossovers: Annotated[tuple[Crossover, ...], OneOrMany()] = ()
-    """Along an axis of the sweep, where does `to` overtake `from`?"""
+    """Along an axis of the sweep, where does `to` overtake `from`? With `refine: 2`, cells are added beside it, down to
+    steps of 2, until it is placed to 5 %.
+    """
     versus: Sides | None = None
     """A closing table of `ours` against `theirs`, best against best in every cell, by `ground`; with targets for it.
 

@@ -19,7 +19,7 @@ from pydantic import PrivateAttr, ValidationError
 from convbench.errors import SuiteError
 from convbench.result import Cell, Crossing, GateLimits, Target, Versus
 from convbench.spec import ConvSpec
-from convbench.suite.expand import Point, expand
+from convbench.suite.expand import Point, between, expand
 from convbench.suite.file import SuiteFile, Thread, suite_schema
 from convbench.suite.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
 
@@ -36,6 +36,7 @@ class Suite(SuiteFile):
 
     _document: Document = PrivateAttr()
     _points: tuple[Point, ...] = PrivateAttr(default=())
+    _between: tuple[Point, ...] = PrivateAttr(default=())
 
     @property
     def text(self) -> str:
@@ -50,7 +51,9 @@ class Suite(SuiteFile):
     @property
     def crossings(self) -> tuple[Crossing, ...]:
         """The crossovers to look for."""
-        return tuple(Crossing(axis=c["axis"], start=c["from"], to=c["to"]) for c in self.crossovers)
+        return tuple(
+            Crossing(axis=c["axis"], start=c["from"], to=c["to"], refine=c.get("refine")) for c in self.crossovers
+        )
 
     def gate_limits(self, algorithms: Mapping[str, object]) -> GateLimits:
         """What a gate must find. Raises `SuiteError` for limits of an algorithm or a ground that there is none of."""
@@ -72,8 +75,16 @@ class Suite(SuiteFile):
 
         A problem that is named twice is one cell: its weights add up, and the first name and axes stay.
         """
+        return self._cells(self._points, cores, threads)
+
+    def reserve(self, cores: int, threads: Sequence[Thread] | None = None) -> tuple[Cell, ...]:
+        """Cells that may be added to those, where a crossover is to be refined."""
+        known = {cell.key for cell in self.cells(cores, threads)}
+        return tuple(cell for cell in self._cells(self._between, cores, threads) if cell.key not in known)
+
+    def _cells(self, points: Sequence[Point], cores: int, threads: Sequence[Thread] | None) -> tuple[Cell, ...]:
         found: dict[tuple[ConvSpec, int], Point] = {}
-        for point in self._points:
+        for point in points:
             counts = [cores if count == "all" else int(count) for count in threads or point.threads]
             for count in dict.fromkeys(counts):
                 before = found.get((point.spec, count))
@@ -212,6 +223,7 @@ def _load(document: Document, folder: Path, stem: str) -> Suite:
     suite = suite.model_copy(update=updates)
     suite._document = document
     suite._points = expand(suite, document, folder)
+    suite._between = between(suite, document)
     return suite
 
 

@@ -223,3 +223,25 @@ def test_cold_calls_yardsticks_and_the_roofline_are_recorded(cli: Cli, tmp_path:
     assert ceilings["threads"] == 1
     assert ceilings["multiply_add_flops_per_s"] > 1e9
     assert ceilings["matrix_product_flops_per_s"] > 1e9
+
+
+def test_cells_are_added_beside_a_crossover_that_is_to_be_refined(cli: Cli, tmp_path: Path) -> None:
+    """And a run that was cut short goes on with what it has added."""
+    suite = tmp_path / "refined.yaml"
+    suite.write_text(
+        "sweep: {image: 64, kernel: [3, 35]}\n"
+        "defaults: {padding: same}\n"
+        "algorithms: [naive, scipy_fft]\n"
+        "crossovers: {axis: kernel, from: naive, to: scipy_fft, refine: 2}\n"
+        "passes: 6\n"
+    )
+    assert cli("run", suite, "--no-report").returncode == 0
+    folder = only_run(tmp_path / "runs")
+    kernels = [cell.axes["kernel"] for cell in folder.info.cells]
+    assert kernels[:2] == [3, 35]
+    assert 1 <= len(kernels[2:]) <= 10
+    assert all(kernel % 2 == 1 for kernel in kernels)
+    assert {block.cell for block in folder.blocks} == {cell.key for cell in folder.info.cells}
+    assert not {cell.key for cell in folder.info.reserve} & {cell.key for cell in folder.info.cells}
+    assert cli("run", "--resume", folder.path, "--no-report").returncode == 0
+    assert [cell.axes["kernel"] for cell in only_run(tmp_path / "runs").info.cells] == kernels
