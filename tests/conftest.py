@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,10 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("repeatable")
 
+
+# Shells start what runs in the background deaf to Ctrl-C, and children inherit that: those of the tests have to hear it.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 M_MMAP_THRESHOLD = -3
 if sys.platform.startswith("linux"):
