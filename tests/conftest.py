@@ -20,7 +20,7 @@ settings.register_profile("repeatable", deadline=None, derandomize=True, databas
 settings.load_profile("repeatable")
 
 
-# Shells start what runs in the background deaf to Ctrl-C, and children inherit that: those of the tests have to hear it.
+# Shells start what runs in the background deaf to Ctrl-C, and children inherit that; the tests' have to hear it.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

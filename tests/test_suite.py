@@ -337,7 +337,8 @@ def test_a_path_is_taken_as_it_is(tmp_path):
 
 def test_an_unknown_suite_names_the_shipped_ones():
     with pytest.raises(
-        SuiteError, match=r"^unknown suite 'smok'; did you mean 'smoke'\? valid: ci, cpu_vs_gpu, fft_crossover, fft_vs_direct, "
+        SuiteError,
+        match=r"^unknown suite 'smok'; did you mean 'smoke'\? valid: ci, cpu_vs_gpu, fft_crossover, fft_vs_direct, ",
     ):
         find_suite("smok")
 

@@ -16,6 +16,7 @@ from convbench.measure.trial import GateProgress
 from convbench.result import Block, Status
 
 LINE_EVERY_S: Final = 10.0
+WRONG: Final = (Status.DISAGREED, Status.CRASHED)
 FAILURES: Final = (Status.DISAGREED, Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
 
 
@@ -59,12 +60,13 @@ class ProgressView(Bar):
         super().__init__(console, "pass 1")
         self.told: set[tuple[str, Status]] = set()
         self.until_the_budget = until_the_budget
-        """Whether there are always more cells: how many there are says nothing then."""
+        """Whether there are always more cells: how many there are says nothing then, nor that some are too large."""
 
     def progress(self, progress: RunProgress) -> None:
         """See `Observer`."""
+        failures = WRONG if self.until_the_budget else FAILURES
         for block in progress.blocks:
-            if block.status in FAILURES:
+            if block.status in failures:
                 self._failure(block)
         left = time_left(progress)
         title = "measuring" if self.until_the_budget else f"pass {progress.pass_index + 1}"
