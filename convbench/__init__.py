@@ -20,6 +20,13 @@ __all__ = ["ConvSpec", "Convolution", "algorithms", "conv2d", "prepare"]
 
 def __getattr__(name: str) -> Any:
     """Import on first use: a worker process, or `convbench --help`, must not pay for all of it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'convbench' has no attribute '{name}'")
+    globals()[name] = found = _found(name)
+    return found
+
+
+def _found(name: str) -> Any:
     if name == "ConvSpec":
         from convbench.spec import ConvSpec
 
@@ -28,8 +35,6 @@ def __getattr__(name: str) -> Any:
         from convbench.convolution import Convolution
 
         return Convolution
-    if name in __all__:
-        from convbench import api
+    from convbench import api
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'convbench' has no attribute '{name}'")
+    return getattr(api, name)

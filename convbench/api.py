@@ -106,7 +106,11 @@ def conv2d(
         spec = _spec(x, w, *options)
         return prepare(spec, w, algorithm=algorithm, threads=threads, race=race)
 
-    key = (x.shape, w.shape, x.dtype, w.dtype, _hashable(options), algorithm, threads)
+    key: Hashable = (x.shape, w.shape, x.dtype, w.dtype, options, algorithm, threads)
+    try:
+        hash(key)
+    except TypeError:
+        key = _hashable(key)
     y = _kept.get(key, w, make)(x)
     return y[0, 0] if planar else y
 

@@ -237,6 +237,33 @@ def compare(
 
 
 @app.command()
+def history(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="runs anywhere under it, of one machine or several")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.svg|png", help="a figure of what changed most; default: DIR/history.svg"),
+    ] = None,
+) -> int:
+    """A trend over many runs: whose time changed for good, when, and at which commit."""
+    from convbench.analysis.history import trends
+    from convbench.report.history import print_history, write_figure
+    from convbench.store import INFO, RunFolder
+
+    paths = sorted(path.parent for path in folder.rglob(INFO))
+    if len(paths) < 2:
+        raise ConvbenchError(f"{folder}: a history takes two runs or more, and there are {len(paths)}")
+    opened = [(path.name, RunFolder.open(path)) for path in paths]
+    found = trends([(name, run.info, run.blocks) for name, run in opened])
+    print_history(console, found)
+    if not found:
+        return ExitCode.NOTHING_MEASURED
+    path = out or folder / "history.svg"
+    write_figure(path, found)
+    console.print(f"figure: {path}", soft_wrap=True)
+    return ExitCode.FINE
+
+
+@app.command()
 def export(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")],
     format: Annotated[str, typer.Option(metavar="csv|parquet|json", help="the form of the table")] = "csv",

@@ -223,16 +223,24 @@ def _resized(plane: Array, size: tuple[int, int]) -> Array:
 # --- checks ---------------------------------------------------------------------------------------
 
 
-def check_operand(name: str, array: object, shape: tuple[int, ...], dtype: str, *, finite: bool = True) -> None:
+def check_operand(
+    name: str, array: object, shape: tuple[int, ...], dtype: npt.DTypeLike, *, finite: bool = True
+) -> None:
     """Raise `OperandError`, saying what was expected, unless `array` can be given to an algorithm as it is."""
     if not isinstance(array, np.ndarray):
         raise OperandError(f"{name} must be a numpy.ndarray, not {type(array).__name__}: np.asarray({name})")
-    if array.dtype != np.dtype(dtype):
+    if array.dtype != dtype:
         raise OperandError(f"{name} must be {dtype}, not {array.dtype}: convert with {name}.astype('{dtype}')")
-    if array.shape != tuple(shape):
+    if array.shape != shape:
         raise OperandError(f"{name} must have the shape {list(shape)}, not {list(array.shape)}")
     if not array.flags.c_contiguous:
         raise OperandError(f"{name} must be C-contiguous: np.ascontiguousarray({name})")
-    if finite and not (usable := np.isfinite(array)).all():
+    if finite and not is_finite(array):
+        usable = np.isfinite(array)
         first = [int(i) for i in np.unravel_index(int(np.argmin(usable)), array.shape)]
         raise OperandError(f"{name} contains NaN or Inf (first at {first})")
+
+
+def is_finite(array: Array) -> bool:
+    """Whether a contiguous array has neither NaN nor Inf: BLAS's sum of squares, unless that is too large itself."""
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())

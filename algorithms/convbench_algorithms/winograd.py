@@ -28,7 +28,7 @@ from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.thread_use import run_on
 from convbench_algorithms.winograd_blocking import Blocking, fits, padded_maps
-from convbench_algorithms.winograd_cost import choose_transforms, cost
+from convbench_algorithms.winograd_cost import LARGEST, choose_transforms, cost
 from convbench_algorithms.winograd_error import unsupported_by_winograd, winograd_error
 from convbench_algorithms.winograd_stages import (
     ALL,
@@ -78,6 +78,15 @@ class SquareTiles(WinogradAlgorithm):
     @abstractmethod
     def m(self) -> int:
         """Outputs of a tile along each axis."""
+
+    def supports_forward(self, spec: ConvSpec) -> Unsupported | None:
+        """Besides, tiles that do not lose too many digits: over 512 channels F(6, 5) is wrong by 1e-4."""
+        alpha = self.m + max(spec.r, spec.s) - 1
+        if alpha > LARGEST and spec.dtype == "float32":
+            return Unsupported(
+                f"tiles of {alpha}×{alpha} inputs lose too many digits in float32, beyond {LARGEST}×{LARGEST}"
+            )
+        return super().supports_forward(spec)
 
     def transforms(self, spec: ConvSpec) -> tuple[Transform, Transform]:
         """See `WinogradAlgorithm`."""

@@ -48,7 +48,7 @@ def print_overhead(console: Console, found: Overhead) -> None:
 
 
 def print_regrets(console: Console, regrets: Sequence[Regret]) -> None:
-    """A line for each way to choose, then the worst choices of the first one."""
+    """A line for each way to choose, then the worst choices of "auto"."""
     if not regrets:
         return
     print_table(
@@ -66,12 +66,16 @@ def print_regrets(console: Console, regrets: Sequence[Regret]) -> None:
             for one in regrets
         ],
     )
-    print_table(
-        console,
-        (f"worst of {regrets[0].by}", "threads", "took", "best", "regret", "best time"),
-        [
-            (one.spec.id, str(one.threads), one.algorithm, one.best, percent(one.regret), seconds(one.best_s))
-            for one in regrets[0].worst(SHOWN)
-            if one.regret > 0
-        ],
-    )
+    for one in regrets:
+        if one.by.startswith('"auto"'):
+            _print_worst(console, one)
+
+
+def _print_worst(console: Console, found: Regret) -> None:
+    lines = [
+        (one.spec.id, str(one.threads), one.algorithm, one.best, percent(one.regret), seconds(one.best_s))
+        for one in found.worst(SHOWN)
+        if one.regret > 0
+    ]
+    if lines:
+        print_table(console, (f"worst of {found.by}", "threads", "took", "best", "regret", "best time"), lines)

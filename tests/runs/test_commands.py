@@ -11,6 +11,7 @@ import pytest
 
 from conftest import Cli
 from convbench.result import Row
+from convbench.store import RunFolder
 from runs.conftest import FAULTY, only_run
 
 
@@ -71,6 +72,37 @@ def test_two_runs_are_compared(cli: Cli, tiny: Path, tmp_path: Path) -> None:
     page = cli("report", one, two, "--out", "both.html")
     assert page.returncode == 0, page.stderr
     assert "What differs" in (tmp_path / "both.html").read_text()
+
+
+def test_a_history_tells_what_changed_and_since_when(cli: Cli, tiny: Path, tmp_path: Path) -> None:
+    assert cli("run", tiny, "--quick", "--no-report", "--out", "all").returncode == 0
+    (first,) = (tmp_path / "all").iterdir()
+    for day in range(6):
+        copy = tmp_path / "all" / f"day-{day}"
+        copy.mkdir()
+        told = json.loads((first / "run.json").read_text()) | {
+            "started_utc": f"2027-01-0{day + 1}",
+            "git_commit": f"c{day}",
+        }
+        (copy / "run.json").write_text(json.dumps(told))
+        folder = RunFolder.open(copy)
+        slower = 2.0 if day >= 3 else 1.0
+        folder.append(
+            block.model_copy(update={"samples_s": tuple(slower * sample for sample in block.samples_s)})
+            for block in RunFolder.open(first).blocks
+        )
+    found = cli("history", "all", "--out", "history.png")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.count("2.00× slower") == 6 * 2
+    assert "c2 → c3" in found.stdout
+    assert (tmp_path / "history.png").read_bytes()[:4] == b"\x89PNG"
+    for words, told in (
+        (("history", first), "two runs or more"),
+        (("history", "all", "--out", "x.gif"), "a figure is an"),
+    ):
+        failed = cli(*words)
+        assert failed.returncode == 2
+        assert told in failed.stderr
 
 
 def test_export_writes_the_same_rows_in_each_form(cli: Cli, tiny: Path, tmp_path: Path) -> None:
