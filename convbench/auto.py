@@ -18,8 +18,8 @@ from convbench.spec import ConvSpec
 CLOSE: Final = 2.5
 """Times the quickest that is expected: whoever is nearer takes part in the race."""
 RACERS: Final = 5
-TURNS: Final = 5
-TURN_S: Final = 3e-4
+TURNS: Final = 7
+TURN_S: Final = 1e-3
 """Of short calls there are as many in a turn as this takes."""
 LOST: Final = 1.5
 """Times the quickest so far: whoever is further behind is out."""
