@@ -163,13 +163,13 @@ class Comparison:
         told = [f"{len(counts[verdict])} {verdict}" for verdict in Verdict if counts[verdict]]
         matched = ", matched by their problems, as the thread counts differ" if self.by_problem else ""
         yield f"Of {plural(len(self.changes), 'contender')} in cells that both runs have{matched}: {', '.join(told)}."
-        for verdict, extreme in ((Verdict.SLOWER, max), (Verdict.FASTER, min)):
+        for verdict, extreme, told_as in ((Verdict.SLOWER, max, "Slowed"), (Verdict.FASTER, min, "Quickened")):
             if counts[verdict]:
                 most = extreme(counts[verdict], key=lambda one: one.ratio.value if one.ratio else 1.0)
                 assert most.ratio is not None
                 word = "thread" if most.threads == "1" else "threads"
                 text = f"{most.base.algorithm}, {most.name}, {most.threads} {word}: {factor_with_interval(most.ratio)}"
-                yield f"The most {verdict}: {text} of its time before."
+                yield f"{told_as} the most: {text} of its time before."
         moved = [shift for shift in self.shifts if shift.moved]
         if self.shifts:
             yield f"{len(moved)} of {plural(len(self.shifts), 'crossover')} moved by more than the data's doubt."
