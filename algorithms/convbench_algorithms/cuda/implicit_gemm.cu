@@ -8,6 +8,7 @@
 //
 // Macros: REAL, STORED; BM, BN, BK; TM, TN. Threads: BM / TM · BN / TN = 256.
 #include "common.cuh"
+#include "tap.cuh"
 
 constexpr int THREADS = 256;
 constexpr int ACROSS = BN / TN;                // threads along the positions
@@ -16,10 +17,6 @@ constexpr int A_LOADS = BM * BK / THREADS, B_LOADS = BN * BK / THREADS;
 
 static_assert(BM / TM * ACROSS == THREADS && BM * BK % THREADS == 0 && BN * BK % THREADS == 0, "a tile for 256 threads");
 static_assert(THREADS % BM == 0 && THREADS % BN == 0, "a thread keeps its filter and its position");
-
-struct Tap {  // of the filter: where in x it is, from the output's place on
-    int channel, row, col, unused;
-};
 
 KERNEL_OF(THREADS)
 implicit_gemm(const Stored* x, const Stored* w, Stored* y, const Tap* taps, const int* rows, const int* cols, int N, int C,

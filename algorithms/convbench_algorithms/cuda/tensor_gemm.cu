@@ -9,6 +9,7 @@
 // Macros: REAL, which is float; STORED; BM, BN, WM, WN; PARTS of the product of two floats: 1, or 3 for what TF32 keeps of
 // either and what it leaves of one. Threads: BM / WM · BN / WN · 32 = 256.
 #include "tensor.cuh"
+#include "tap.cuh"
 
 typedef unsigned Word;
 
@@ -22,10 +23,6 @@ constexpr int A_LOADS = BM * DEPTH / THREADS, B_LOADS = BN * DEPTH / THREADS;
 
 static_assert(BM / WM * WARPS_ALONG * LANES_OF_WARP == THREADS && WM % 16 == 0 && WN % 8 == 0, "a tile for eight warps");
 static_assert(THREADS % BM == 0 && THREADS % BN == 0, "a thread keeps its filter and its position");
-
-struct Tap {  // of the filter: where in x it is, from the output's place on
-    int channel, row, col, unused;
-};
 
 __device__ __forceinline__ Word word_of(const float (&value)[1]) { return bits_of(PARTS == 1 ? tf32_of(value[0]) : value[0]); }
 __device__ __forceinline__ Word word_of(const Half (&pair)[2]) {
