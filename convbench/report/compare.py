@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from convbench.analysis.comparison import Comparison, Verdict, mean_text, ratio_text
+from convbench.analysis.contenders import Contender
 from convbench.analysis.quantities import seconds
 from convbench.report.answers import Answers
 from convbench.report.listings import print_table
@@ -33,8 +34,8 @@ def print_comparison(console: Console, found: Comparison) -> None:
                 one.name,
                 one.threads,
                 one.base.algorithm,
-                seconds(one.base.time.value) if one.base.time else one.base.status.replace("_", " "),
-                seconds(one.new.time.value) if one.new.time else one.new.status.replace("_", " "),
+                _time(one.base),
+                _time(one.new),
                 ratio_text(one),
                 one.verdict.value,
             )
@@ -51,3 +52,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
     console.print()
     for sentence in found.sentences():
         console.print(escape(sentence), soft_wrap=True)
+
+
+def _time(one: Contender) -> str:
+    return seconds(one.time.value) if one.time else one.status.replace("_", " ")
