@@ -81,18 +81,18 @@ def _swept(suite: SuiteFile, document: Document) -> Iterator[Point]:
 
 def between(suite: SuiteFile, document: Document) -> tuple[Point, ...]:
     """The points between those of the sweeps, by the finest step of each crossover that is to be refined."""
-    steps = {crossover["axis"]: crossover["refine"] for crossover in suite.crossovers if "refine" in crossover}
+    steps = {one["axis"]: (one["refine"], index) for index, one in enumerate(suite.crossovers) if "refine" in one}
     found: list[Point] = []
-    for axis, step in steps.items():
+    for axis, (step, crossover) in steps.items():
+        place: Place = ("crossovers", crossover, "refine")
         for index, sweep in enumerate(suite.sweep):
             numbers = sorted({value for value in sweep.get(axis, ()) if isinstance(value, int | float)})
             if numbers and (numbers[-1] - numbers[0]) / step > MAX_CELLS:
-                raise document.error(("crossovers", 0, "refine"), f"more than {MAX_CELLS:,} steps of {step:g}")
+                raise document.error(place, f"more than {MAX_CELLS:,} steps of {step:g}")
             values = tuple(value for low, high in itertools.pairwise(numbers) for value in _steps(low, high, step))
             if values:
                 found += _product(suite, {**sweep, axis: values}, document, index)
             if sum(len(point.threads) for point in found) > MAX_CELLS:
-                place: Place = ("crossovers", 0, "refine")
                 raise document.error(place, f"more than {MAX_CELLS:,} cells lie between those of the sweep")
     return tuple(found)
 
