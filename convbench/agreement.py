@@ -273,10 +273,15 @@ def judge(y: Array, reference: Reference, model: ErrorModel) -> Agreement:
     """How close y is to the reference, in the model's norm. Every element of y must be finite, compared or not."""
     compared = len(reference.values)
 
-    def verdict(error: float, detail: str = "") -> Agreement:
-        outputs = reference.outputs
+    def verdict(error: float, detail: str = "", normwise: float | None = None) -> Agreement:
         return Agreement(
-            error=error, bound=model.bound, norm=model.norm, compared=compared, outputs=outputs, detail=detail
+            error=error,
+            bound=model.bound,
+            norm=model.norm,
+            compared=compared,
+            outputs=reference.outputs,
+            detail=detail,
+            normwise=normwise,
         )
 
     if y.shape != reference.shape:
@@ -288,20 +293,20 @@ def judge(y: Array, reference: Reference, model: ErrorModel) -> Agreement:
     outputs = y.ravel() if reference.indices is None else y.ravel()[reference.indices]
     outputs = outputs.astype(np.float64)
     distance = np.abs(outputs - reference.values)
+    normwise = _ratio(_rms(distance), reference.scale_rms)
     if model.norm == "componentwise":
         errors = _componentwise(distance, reference.scale, y.dtype)
         error = float(errors.max())
     else:
-        errors = distance
-        error = _ratio(_rms(distance), reference.scale_rms)
+        errors, error = distance, normwise
     if error <= model.bound:
-        return verdict(error)
+        return verdict(error, normwise=normwise)
     worst = int(np.argmax(errors))
     flat = worst if reference.indices is None else int(reference.indices[worst])
     place = [int(i) for i in np.unravel_index(flat, reference.shape)]
     if reference.scale[worst] == 0:
-        return verdict(error, f"an output that must be exactly 0 is {outputs[worst]:.6g}, at {place}")
-    return verdict(error, f"worst at {place}: {outputs[worst]:.9g} instead of {reference.values[worst]:.9g}")
+        return verdict(error, f"an output that must be exactly 0 is {outputs[worst]:.6g}, at {place}", normwise)
+    return verdict(error, f"worst at {place}: {outputs[worst]:.9g} instead of {reference.values[worst]:.9g}", normwise)
 
 
 def precision_lost(y: Array, reference: Reference) -> str:

@@ -134,6 +134,12 @@ class Accelerator(ABC):
 class PreparedConv(ABC):
     """An algorithm bound to a shape and a filter."""
 
+    operations: int | None = None
+    """Additions and multiplications of one call, each as one, as it really does them; None where it does not count.
+
+    What vectors waste at their edges is not counted.
+    """
+
     @abstractmethod
     def execute(self, x: Array, y: Array) -> None:
         """Convolve x into y: every element of y is overwritten, nothing is allocated, x is left alone.

@@ -135,6 +135,8 @@ class Agreement(Record):
     compared: int
     outputs: int
     detail: str = ""
+    normwise: float | None = None
+    """‖e‖₂ / ‖s‖₂, which compares algorithms of either norm; None in runs from before it was kept."""
 
     @property
     def agrees(self) -> bool:
@@ -186,6 +188,8 @@ class Block(Record):
     agreement: Agreement | None = None
     workspace_bytes: int | None = None
     peak_rss_bytes: int | None = None
+    operations: int | None = None
+    """Floating-point operations of a call as it really does them; None where the algorithm does not count them."""
     worker_s: float = 0.0
     """Wall time spent on the contender's behalf: planning, preparing, agreement, warm-up, samples."""
     compiled: int | None = None
@@ -269,6 +273,8 @@ class Row(Record):
     of_roofline: float | None = None
     """The least time that direct sums could take here, by operations and by bytes, ÷ `median_s`; above 1 for an
     algorithm that needs fewer operations, or where the data lie in a cache."""
+    operations: int | None = None
+    """FLOP of a call as the algorithm really does them, where it counts them."""
 
 
 class DuelRow(Record):

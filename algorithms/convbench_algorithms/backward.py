@@ -128,6 +128,7 @@ class _BackwardDataPlan(ConvPlan):
 class _SpreadThenForward(PreparedConv):
     def __init__(self, inner: PreparedConv, spread: Array, stride: Pair, offset: Pair) -> None:
         self.inner = inner
+        self.operations = inner.operations
         self.spread = spread
         self.stride = stride
         self.offset = offset

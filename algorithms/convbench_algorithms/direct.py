@@ -91,6 +91,7 @@ class Direct(ForwardAlgorithm):
 @final
 class _DotsPlan(ConvPlan):
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        self.spec = spec
         self.phases = PhaseImages(spec, resources)
         self.threads = resources.threads
         self.workspace_bytes = self.phases.workspace_bytes
@@ -106,6 +107,7 @@ class _DotsPlan(ConvPlan):
 class _DotsConv(PreparedConv):
     def __init__(self, plan: _DotsPlan, dy: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.dy = dy
 
     def execute(self, x: Array, y: Array) -> None:
@@ -136,6 +138,7 @@ class _FoldConv(PreparedConv):
     def __init__(self, plan: _FoldPlan, inner: PreparedConv) -> None:
         self.plan = plan
         self.inner = inner
+        self.operations = inner.operations
 
     def execute(self, x: Array, y: Array) -> None:
         self.inner.execute(x, self.plan.padded)

@@ -187,6 +187,7 @@ class BandPlan(ConvPlan):
 class _BandConv(PreparedConv):
     def __init__(self, plan: BandPlan, w: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.w = np.ascontiguousarray(w[:, 0].transpose(0, 2, 1))
 
     def execute(self, x: Array, y: Array) -> None:

@@ -163,6 +163,7 @@ class RowsPlan(ConvPlan):
 class _RowsConv(PreparedConv):
     def __init__(self, plan: RowsPlan, w: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.w = (w[..., ::-1, ::-1] if plan.spec.flip else w).reshape(len(w), -1).copy()
 
     def execute(self, x: Array, y: Array) -> None:

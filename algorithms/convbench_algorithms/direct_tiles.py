@@ -113,6 +113,7 @@ class TilePlan(ConvPlan):
 class _TileConv(PreparedConv):
     def __init__(self, plan: TilePlan, w: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         spec, block = plan.spec, plan.block
         grouped = w.reshape(spec.groups, block.channels, -1, spec.r // block.taps, block.taps, spec.s)
         # [G,channels,C/G,R/taps,taps,S] as [G,C/G·R/taps·S,taps,channels]

@@ -17,6 +17,7 @@ from convbench.boundary import OUTSIDE, IndexMap, index_maps
 from convbench.spec import ConvSpec
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.operations import factored_operations
 from convbench_algorithms.rank import Factors, factorise
 from convbench_algorithms.short_strips import EDGE, ZEROS, band_rows, short_kernel
 from convbench_algorithms.short_sums import is_short
@@ -103,6 +104,7 @@ class FactoredConv(PreparedConv):
             np.ascontiguousarray(factor[..., ::order]) for factor in (factors.columns, factors.rows)
         )
         spec = plan.spec
+        self.operations = factored_operations(spec, factors.rank)
         self.pairs: list[IndexMap] = []
         mirrored = all((factor == factor[..., ::-1]).all() for factor in (self.columns, self.rows))
         self.geometry = np.array((spec.padding[1][0], spec.c, spec.h, spec.w, mirrored, *spec.dilation), np.int64)

@@ -18,6 +18,7 @@ from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.fft_squares import ANALYSE, CONVOLVE, SYNTHESISE
 from convbench_algorithms.fft_tiles import TileGrid, TileOrigins, is_depthwise
+from convbench_algorithms.operations import fft_operations
 from convbench_algorithms.planar_fft import kernels, pitch, tile_bytes, transform
 from convbench_algorithms.spectral_sums import channel_sums
 from convbench_algorithms.tile_choice import MOST_TILES
@@ -109,6 +110,7 @@ class FusedTiles(PreparedConv):
 
     def __init__(self, plan: FoldedTilesPlan, filters: Array) -> None:
         self.plan = plan
+        self.operations = fft_operations(plan.spec, plan.grid.extent, len(plan.origins))
         self.filters = filters
 
     def execute(self, x: Array, y: Array) -> None:
@@ -123,6 +125,7 @@ class SummedTiles(PreparedConv):
 
     def __init__(self, plan: FoldedTilesPlan, filters: Array) -> None:
         self.plan = plan
+        self.operations = fft_operations(plan.spec, plan.grid.extent, len(plan.origins))
         self.filters = filters
 
     def execute(self, x: Array, y: Array) -> None:

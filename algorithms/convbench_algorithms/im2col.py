@@ -76,6 +76,7 @@ class _Im2colPlan(ConvPlan):
 class _Forward(PreparedConv):
     def __init__(self, plan: _Im2colPlan, w: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.w = w
 
     def execute(self, x: Array, y: Array) -> None:
@@ -90,6 +91,7 @@ class _Forward(PreparedConv):
 class _BackwardData(PreparedConv):
     def __init__(self, plan: _Im2colPlan, w: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.w = w
 
     def execute(self, x: Array, y: Array) -> None:
@@ -104,6 +106,7 @@ class _BackwardData(PreparedConv):
 class _BackwardWeights(PreparedConv):
     def __init__(self, plan: _Im2colPlan, dy: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.dy = dy
 
     def execute(self, x: Array, y: Array) -> None:

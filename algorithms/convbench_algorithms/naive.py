@@ -69,6 +69,7 @@ class _NaivePlan(ConvPlan):
 class _NaiveConv(PreparedConv):
     def __init__(self, plan: _NaivePlan, prepared: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.prepared = prepared
 
     def execute(self, x: Array, y: Array) -> None:

@@ -36,6 +36,7 @@ PAST_CACHES_BYTES: Final = 4 * MiB
 class PackedPlan(ConvPlan):
     """A convolution as products of packed weights, cut into `jobs` by `blocking`."""
 
+    spec: ConvSpec
     groups: int
     blocking: Blocking
     jobs: Jobs
@@ -55,6 +56,7 @@ class PackedConv(PreparedConv):
 
     def __init__(self, plan: PackedPlan, W: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.W = W
 
     def execute(self, x: Array, y: Array) -> None:
@@ -67,6 +69,7 @@ class PanelPlan(PackedPlan):
     """A convolution as products; `in_place` where each channel of x is a row of columns as it lies."""
 
     def __init__(self, spec: ConvSpec, resources: Resources, *, in_place: bool) -> None:
+        self.spec = spec
         self.past_caches = writes_past_caches(spec)
         self.groups = spec.groups
         self.in_place = in_place

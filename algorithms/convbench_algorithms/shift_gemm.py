@@ -62,6 +62,7 @@ class ShiftPlan(PackedPlan):
     """Tiles of the padded image for each thread, and the jobs that they are for."""
 
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        self.spec = spec
         self.past_caches = writes_past_caches(spec)
         self.groups, self.stride, self.left = spec.groups, spec.stride, spec.padding[1][0]
         self.rows, self.cols = index_maps(spec)

@@ -9,6 +9,7 @@ Where there are fewer tiles than threads, one worker takes them all and each ste
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, final
 
@@ -26,6 +27,7 @@ from convbench_algorithms.fft_tiles import (
     tile_bytes,
 )
 from convbench_algorithms.fftw import aligned_zeros, plan_transform
+from convbench_algorithms.operations import fft_operations
 from convbench_algorithms.spectra import (
     channel_sums,
     depthwise_products,
@@ -69,6 +71,7 @@ class TiledFftPlan(ConvPlan):
         self.spec = spec
         self.grid = grid
         self.phases = grid.phases(spec.n, resources.threads)
+        self.tiles = spec.n * math.prod(grid.counts)
         crew = max(len(phase) for phase in self.phases)
         if crew < resources.threads:
             self.phases, crew = grid.phases(spec.n, 1), 1
@@ -111,6 +114,7 @@ class TiledFft(PreparedConv):
 
     def __init__(self, plan: TiledFftPlan, filters: Array) -> None:
         self.plan = plan
+        self.operations = fft_operations(plan.spec, plan.grid.extent, plan.tiles)
         self.filters = filters
 
     def execute(self, x: Array, y: Array) -> None:

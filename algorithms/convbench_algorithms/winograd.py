@@ -26,6 +26,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.operations import filter_operations, winograd_operations
 from convbench_algorithms.thread_use import run_on
 from convbench_algorithms.winograd_blocking import Blocking, fits, padded_maps
 from convbench_algorithms.winograd_cost import LARGEST, choose_transforms, cost
@@ -173,6 +174,7 @@ class WinogradConv(PreparedConv):
 
     def __init__(self, plan: WinogradPlan, U: Array) -> None:
         self.plan = plan
+        self.operations = winograd_operations(plan.spec, plan.pair, plan.blocking.tiles)
         self.U = U
 
     def execute(self, x: Array, y: Array) -> None:
@@ -239,6 +241,9 @@ class SlicedConv(PreparedConv):
         self.plan = plan
         self.w = w
         self.slice = WinogradConv(plan.plan, plan.U)
+        slices = plan.spec.groups * -(-plan.spec.k // plan.spec.groups // plan.plan.spec.k)
+        of_slice = winograd_operations(plan.plan.spec, plan.plan.pair, plan.plan.blocking.tiles)
+        self.operations = slices * (filter_operations(plan.plan.spec, plan.plan.pair) + plan.spec.n * of_slice)
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`. The last slice of a group may compute some channels once more."""

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from convbench.analysis.contenders import Contender, contenders
+from convbench.analysis.roofline import Roof, roof_of
 from convbench.result import Agreement, Block, Row, RunInfo
-from convbench.spec import ConvSpec
 
 
 def rows(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
     """The run's rows, cell by cell in the suite's order; whoever has no block is not_reached."""
-    return [_row(one, _ceilings(info, one)) for one in contenders(info, blocks).values()]
+    return [_row(one, roof_of(info, one)) for one in contenders(info, blocks).values()]
 
 
-def _ceilings(info: RunInfo, contender: Contender) -> Mapping[str, float] | None:
-    """Those of the card for what runs there, else of as many threads; older runs name no device."""
-    on_card = "cuda" in info.tags.get(contender.algorithm, ())
-    for one in info.machine.get("ceilings", ()):
-        if on_card != (one.get("device", "cpu") == "cpu") and (on_card or one["threads"] == contender.cell.threads):
-            found: Mapping[str, float] = one
-            return found
-    return None
-
-
-def roofline_s(spec: ConvSpec, ceilings: Mapping[str, float]) -> float:
-    """The least that direct sums could take: Williams, Waterman & Patterson, "Roofline", CACM 52 (2009).
-
-    By their multiply-adds at the machine's rate, or by reading x and w and writing y once from memory.
-    """
-    by_operations = spec.direct_flops / ceilings["multiply_add_flops_per_s"]
-    return max(by_operations, spec.minimal_bytes / ceilings["copy_bytes_per_s"])
-
-
-def _row(contender: Contender, ceilings: Mapping[str, float] | None) -> Row:
+def _row(contender: Contender, roof: Roof | None) -> Row:
     cell, spec, blocks, time = contender.cell, contender.cell.spec, contender.blocks, contender.time
     worst = worst_agreement(blocks)
     options = dict(option.split("=", 1) for option in spec.id.split("+")[1:])
@@ -84,7 +65,8 @@ def _row(contender: Contender, ceilings: Mapping[str, float] | None) -> Row:
         download_s=_median(block.download_s for block in blocks),
         latency_s=_median(block.latency_s for block in blocks),
         device_bytes=_largest(block.device_bytes for block in blocks),
-        of_roofline=roofline_s(spec, ceilings) / time.value if time and ceilings else None,
+        of_roofline=roof.least_s(spec) / time.value if time and roof else None,
+        operations=_largest(block.operations for block in blocks),
     )
 
 

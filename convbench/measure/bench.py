@@ -60,6 +60,7 @@ class Bench:
     plan_s: float | None = None
     prepare_s: float | None = None
     workspace_bytes: int | None = None
+    operations: int | None = None
     peak_rss_bytes: int | None = None
     claim: Claim | None = None
     judged: Agreement | None = None
@@ -92,6 +93,7 @@ class Bench:
             self.plan_s = planned["plan_s"]
             bound = self._ask("prepare", prepared_path=str(prepared_path))
             self.prepare_s, self.workspace_bytes = bound["prepare_s"], bound["workspace_bytes"]
+            self.operations = bound["operations"]
             kept = None if output is None else str(output)
             executed = self._ask("verify", input_path=str(input_path), output_path=kept)
         except WorkerFailedError as failure:
@@ -254,6 +256,7 @@ class Bench:
             agreement=self.judged,
             workspace_bytes=self.workspace_bytes,
             peak_rss_bytes=self.peak_rss_bytes,
+            operations=self.operations,
             worker_s=self.spent_s,
             compiled=self.compiled,
             compile_s=self.compile_s,

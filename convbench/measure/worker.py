@@ -147,7 +147,8 @@ class Contender:
         if isinstance(prepared, Unsupported):
             return prepared
         self.prepared = prepared
-        return {"prepare_s": prepare_s, "workspace_bytes": plan.workspace_bytes}
+        operations = prepared.operations
+        return {"prepare_s": prepare_s, "workspace_bytes": plan.workspace_bytes, "operations": operations}
 
     def verify(self, input_path: str, output_path: str | None) -> Reply:
         """Execute once into a poisoned output, and leave that for the coordinator if it is to judge it."""

@@ -11,9 +11,13 @@ from convbench.analysis.contenders import Contenders, contenders
 from convbench.analysis.crossovers import Crossed, Crossover, crossovers
 from convbench.analysis.effort import Effort, effort
 from convbench.analysis.groups import Group, groups
+from convbench.analysis.pareto import Front, fronts
+from convbench.analysis.planes import Plane, planes
 from convbench.analysis.planning import Compilation, Planning, compilation, planning
 from convbench.analysis.quantities import factor, number_range, percent, plural, seconds
+from convbench.analysis.roofline import Roof, Spot, spots
 from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
+from convbench.analysis.speedups import Speedup, speedups
 from convbench.analysis.table import error_share, rows, worst_agreement
 from convbench.analysis.totals import Total, totals
 from convbench.analysis.versus import Standing, standings
@@ -65,6 +69,25 @@ class Answers:
     def groups(self) -> list[Group]:
         """The cells in groups along the main axis."""
         return groups(self.info)
+
+    @cached_property
+    def planes(self) -> list[Plane]:
+        """The groups with an axis, as maps have them."""
+        return planes(self.groups)
+
+    @cached_property
+    def fronts(self) -> list[Front]:
+        """For each cell, whom none beats in time, workspace and error at once."""
+        return list(fronts(self.info, self.contenders))
+
+    @cached_property
+    def spots(self) -> list[tuple[Roof, Spot]]:
+        """Every timed contender under its roof."""
+        return list(spots(self.info, self.contenders))
+
+    def speedups(self, base: str) -> dict[str, Speedup]:
+        """Cell key → how many times as fast as `base` the best other is."""
+        return speedups(self.info, self.contenders, self.winners, base)
 
     @cached_property
     def effort(self) -> Effort:

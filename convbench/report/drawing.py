@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Final
 
@@ -11,10 +12,16 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from convbench.analysis.pareto import Front
+from convbench.analysis.roofline import Roof, Spot
+from convbench.analysis.sentences import place
 from convbench.report.along_axis import along_axis
 from convbench.report.answers import Answers
 from convbench.report.by_shape import by_shape
 from convbench.report.figures import Chart
+from convbench.report.front_figure import front_figure
+from convbench.report.map_figures import speedup_bases, speedup_map, winner_map
+from convbench.report.roofline_figure import roofline
 from convbench.report.style import FAINT, GRID, INK
 
 # Less than a hundredth of a point is nothing that anyone sees, and half of the file.
@@ -24,8 +31,34 @@ _DIGITS: Final = re.compile(r"(\d\.\d\d)\d+")
 
 def draw(answers: Answers, chart: Chart) -> Figure:
     """A chart as a figure, drawn with the object interface: nothing global is touched."""
-    with matplotlib.rc_context({"text.parse_math": False}):  # a name with a $ is not a formula
-        figure = by_shape(answers, chart) if chart.groups[0].axis is None else along_axis(answers, chart)
+    return _drawn(by_shape if chart.groups[0].axis is None else along_axis, answers, chart)
+
+
+def overviews(answers: Answers) -> Iterator[tuple[str, Figure]]:
+    """Beside the charts, by name: maps of who wins, of speed-ups against each library, trade-offs, and rooflines."""
+    for plane in answers.planes:
+        where = f"-{place(plane.threads, plane.device, ()).replace(' ', '')}"
+        if any(cell.key in answers.winners for cell in plane.cells):
+            yield f"map{where}", _drawn(winner_map, answers, plane)
+        for base in speedup_bases(answers, plane):
+            name = re.sub(r"[^\w.-]", "_", base)
+            yield f"speedup-{name}{where}", _drawn(speedup_map, answers, plane, base)
+    fronts: dict[str, list[Front]] = {}
+    for front in answers.fronts:
+        fronts.setdefault(place(front.cell.threads, front.cell.device, ()), []).append(front)
+    for where, found in fronts.items():
+        yield f"pareto-{where.replace(' ', '')}", _drawn(front_figure, answers, found)
+    under: dict[Roof, list[Spot]] = {}
+    for roof, spot in answers.spots:
+        under.setdefault(roof, []).append(spot)
+    for roof, spots in under.items():
+        name = f"roofline-{place(roof.threads, roof.device, ()).replace(' ', '')}"
+        yield name, _drawn(roofline, answers, roof, spots)
+
+
+def _drawn(make: Callable[..., Figure], *given: object) -> Figure:
+    with matplotlib.rc_context({"text.parse_math": False, "hatch.linewidth": 0.6}):  # a name with a $ is no formula
+        figure = make(*given)
     FigureCanvasAgg(figure)
     return figure
 

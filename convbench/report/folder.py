@@ -10,7 +10,7 @@ from rich.console import Console
 from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
-from convbench.report.drawing import draw, png, svg
+from convbench.report.drawing import draw, overviews, png, svg
 from convbench.report.figures import Chart, charts
 from convbench.report.html import comparison_page, page
 from convbench.report.markdown import summary
@@ -70,4 +70,7 @@ def _write_figures(folder: Path, answers: Answers) -> dict[Chart, str]:
         drawn[chart] = svg(figure)
         (folder / f"{chart.name}.svg").write_text(drawn[chart], encoding="utf-8")
         (folder / f"{chart.name}.png").write_bytes(png(figure))
+    for name, figure in overviews(answers):
+        (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+        (folder / f"{name}.png").write_bytes(png(figure))
     return drawn

@@ -10,13 +10,12 @@ from typing import Any, Final
 from convbench.analysis.comparison import Change, Comparison, Verdict, mean_text
 from convbench.analysis.contenders import Contender
 from convbench.analysis.crossovers import Crossed
-from convbench.analysis.groups import Group
 from convbench.analysis.quantities import factor, memory, percent, plural, seconds, significant, within
 from convbench.analysis.sentences import cell_name, factor_with_interval, finding, gaps, place, winner_sentence
 from convbench.analysis.table import error_share, worst_agreement
 from convbench.report.answers import Answers
 from convbench.report.markdown import interval
-from convbench.result import AxisValue, Cell, Row, Status
+from convbench.result import Cell, Row, Status
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Square:
 
 @dataclass(frozen=True)
 class CellMap:
-    """The cells of a sweep at one number of threads: a row a group, a column an axis value."""
+    """A plane of squares."""
 
     title: str
     axis: str
@@ -55,28 +54,9 @@ def winner_maps(answers: Answers) -> Iterator[CellMap]:
 
 def cell_maps(answers: Answers, draw: Callable[[Cell], Square | None]) -> Iterator[CellMap]:
     """One map for each device and number of threads."""
-    kinds: dict[tuple[str, int], list[Group]] = {}
-    for group in answers.groups:
-        if group.axis is not None:
-            kinds.setdefault((group.device, group.threads), []).append(group)
-    for (device, threads), groups in kinds.items():
-        axis = str(groups[0].axis)
-        columns = sorted({cell.axes[axis] for group in groups for cell in group.cells}, key=float)
-        rows = tuple((_row_name(group), tuple(_squares(draw, group, columns))) for group in groups)
-        yield CellMap(place(threads, device, ()), axis, tuple(map(str, columns)), rows)
-
-
-def _row_name(group: Group) -> str:
-    return ", ".join(f"{name} {value}" for name, value in group.fixed)
-
-
-def _squares(
-    draw: Callable[[Cell], Square | None], group: Group, columns: Sequence[AxisValue]
-) -> Iterator[Square | None]:
-    cells = {cell.axes[str(group.axis)]: cell for cell in group.cells}
-    for column in columns:
-        cell = cells.get(column)
-        yield draw(cell) if cell is not None else None
+    for plane in answers.planes:
+        rows = tuple((name, tuple(None if cell is None else draw(cell) for cell in row)) for name, row in plane.rows)
+        yield CellMap(place(plane.threads, plane.device, ()), plane.axis, tuple(map(str, plane.columns)), rows)
 
 
 def square(answers: Answers, cell: Cell) -> Square:

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.synthetic import Synthetic, kernel_cells, power_law
 from convbench.report.answers import Answers
-from convbench.report.drawing import draw, svg, themed
+from convbench.report.drawing import draw, overviews, svg, themed
 from convbench.report.figures import TIME, charts
 from convbench.report.style import log_ticks, pushed_apart, spaced, styles, tick_memory, tick_seconds
 from convbench.result import Cell, Crossing
@@ -138,3 +138,33 @@ def test_ticks_are_round_few_and_apart():
 
 def test_the_time_metric_is_the_first_figure():
     assert next(charts(Answers(SWEPT.info(), SWEPT.blocks()))).metric is TIME
+
+
+CEILINGS = [{"threads": 1, "multiply_add_flops_per_s": 1e11, "copy_bytes_per_s": 1e10}]
+
+
+def test_a_sweep_has_maps_trade_offs_and_a_roofline():
+    tags = {"direct": ("cpu",), "fft": ("cpu", "peer")}
+    answers = Answers(SWEPT.info(tags=tags, machine={"ceilings": CEILINGS}), SWEPT.blocks())
+    figures = dict(overviews(answers))
+    assert list(figures) == ["map-1thread", "speedup-fft-1thread", "pareto-1thread", "roofline-1thread"]
+    squares = texts(figures["map-1thread"])
+    assert len(squares) == len(CELLS)
+    assert all(re.fullmatch(r"[\d.]+×|tie", text) for text in squares)
+    assert [axes.get_title(loc="left") for axes in figures["pareto-1thread"].axes] == [
+        "image 256, kernel 3", "image 256, kernel 15", "image 256, kernel 63", "image 512, kernel 3",
+        "image 512, kernel 15", "image 512, kernel 63",
+    ]  # fmt: skip
+    (axes,) = figures["roofline-1thread"].axes  # nobody counted operations: one panel
+    assert axes.get_title(loc="left").startswith("Direct-equivalent")
+
+
+def test_a_map_hatches_ties_and_leaves_out_what_nobody_passed():
+    run = Synthetic({"direct": lambda cell: 1e-3, "fft": lambda cell: 1e-3}, CELLS)
+    (figure,) = (figure for name, figure in overviews(Answers(run.info(), run.blocks()[:-4])) if name == "map-1thread")
+    hatched = [patch for patch in figure.axes[0].patches if patch.get_hatch()]
+    assert len(hatched) == texts(figure).count("tie") > len(CELLS) // 2
+
+
+def test_without_times_there_is_nothing_to_map():
+    assert dict(overviews(Answers(SWEPT.info(machine={"ceilings": CEILINGS}), []))) == {}
