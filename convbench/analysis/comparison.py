@@ -134,9 +134,10 @@ class Comparison:
         for base in self.crossovers[0]:
             new = there.get(self._curve_place(base.curve))
             if new is not None:
-                where = place(base.curve.threads, base.curve.device, base.curve.fixed)
-                if self.by_problem:
-                    where = f"{base.curve.threads} → {where.replace(*_counts(base.curve, new.curve), 1)}"
+                threads: int | str | None = base.curve.threads
+                if self.by_problem and threads and new.curve.threads:
+                    threads = f"{threads} → {plural(new.curve.threads, 'thread')}"
+                where = place(threads, base.curve.device, base.curve.fixed)
                 found.append(Shift(where, base, new))
         return found
 
@@ -181,10 +182,6 @@ class Comparison:
         crossing = curve.crossing
         threads = None if self.by_problem else curve.threads
         return crossing.axis, crossing.start, crossing.to, curve.device, curve.fixed, threads
-
-
-def _counts(base: Curve, new: Curve) -> tuple[str, str]:
-    return plural(base.threads, "thread"), plural(new.threads, "thread")
 
 
 def _differences(base: RunInfo, new: RunInfo) -> Iterator[tuple[str, str, str]]:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from operator import itemgetter
+from typing import Final
 
 import numpy as np
 
@@ -26,6 +28,8 @@ from convbench.analysis.winners import HOPELESS
 from convbench.result import AxisValue, Block, Cell, Crossing, RunInfo, Status
 
 Span = tuple[float, float]
+CurvePlace = tuple[int | None, str, tuple[tuple[str, AxisValue], ...]]
+THREADS: Final = "threads"
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """A declared crossing in one group of cells: its points by axis value, and what is missing and why."""
+    """A declared crossing in one group of cells: its points by axis value, and what is missing and why.
+
+    `threads` is None where the axis is the number of threads.
+    """
 
     crossing: Crossing
-    threads: int
+    threads: int | None
     device: str
     fixed: tuple[tuple[str, AxisValue], ...]
     points: tuple[Point, ...]
@@ -234,18 +241,32 @@ def _first_doubt(near: Array, far: Array) -> float:
 
 
 def _curves(crossing: Crossing, info: RunInfo, merged: Contenders) -> list[Curve]:
-    groups: dict[tuple[object, ...], list[Cell]] = {}
+    groups: dict[CurvePlace, list[Cell]] = {}
     for cell in info.cells:
-        if isinstance(cell.axes.get(crossing.axis), int | float):
-            fixed = tuple((name, value) for name, value in cell.axes.items() if name != crossing.axis)
-            groups.setdefault((fixed, cell.threads, cell.device), []).append(cell)
-    return [_curve(crossing, cells, merged) for cells in groups.values()]
+        if isinstance(axis_value(cell, crossing.axis), int | float):
+            groups.setdefault(curve_place(cell, crossing.axis), []).append(cell)
+    return [_curve(crossing, place, cells, merged) for place, cells in groups.items()]
 
 
-def _curve(crossing: Crossing, cells: Sequence[Cell], merged: Contenders) -> Curve:
+def axis_value(cell: Cell, axis: str) -> AxisValue | None:
+    """A cell's coordinate; `threads` is an axis of every cell."""
+    return cell.threads if axis == THREADS else cell.axes.get(axis)
+
+
+def curve_place(cell: Cell, axis: str) -> CurvePlace:
+    """What cells on one curve along the axis have in common: threads, device, and the other coordinates.
+
+    Along the threads, cells of a list of shapes keep their problem.
+    """
+    fixed = tuple((name, value) for name, value in cell.axes.items() if name != axis)
+    if axis == THREADS:
+        return None, cell.device, fixed or (("shape", cell.name or cell.spec.id),)
+    return cell.threads, cell.device, fixed
+
+
+def _curve(crossing: Crossing, place: CurvePlace, cells: Sequence[Cell], merged: Contenders) -> Curve:
     points, missing = [], []
-    for cell in sorted(cells, key=lambda cell: float(cell.axes[crossing.axis])):
-        at = float(cell.axes[crossing.axis])
+    for at, cell in sorted(((float(axis_value(cell, crossing.axis) or 0), cell) for cell in cells), key=itemgetter(0)):
         pair = [merged.get((cell.key, name)) for name in (crossing.start, crossing.to)]
         if any(one is None for one in pair):
             missing.append((at, "not a contender of this run"))
@@ -261,5 +282,4 @@ def _curve(crossing: Crossing, cells: Sequence[Cell], merged: Contenders) -> Cur
                     by_status.setdefault(one.status.replace("_", " "), []).append(one.algorithm)
             failed = [f"{' and '.join(names)} {status}" for status, names in by_status.items()]
             missing.append((at, "; ".join(failed) or "no common pass"))
-    fixed = tuple((name, value) for name, value in cells[0].axes.items() if name != crossing.axis)
-    return Curve(crossing, cells[0].threads, cells[0].device, fixed, tuple(points), tuple(missing))
+    return Curve(crossing, *place, tuple(points), tuple(missing))

@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from convbench.analysis.crossovers import Crossed, Crossover, Curve, OneSided, Unresolved, crossovers
+from convbench.analysis.crossovers import (
+    Crossed,
+    Crossover,
+    Curve,
+    OneSided,
+    Unresolved,
+    axis_value,
+    crossovers,
+    curve_place,
+)
 from convbench.analysis.open_cells import CROSSOVER_TARGET
 from convbench.result import Block, Cell, RunInfo
 
@@ -77,9 +86,8 @@ def _between_neighbours(crossover: Crossover, info: RunInfo) -> list[Cell]:
 
 
 def _is_of(curve: Curve, cell: Cell) -> bool:
-    fixed = tuple((name, value) for name, value in cell.axes.items() if name != curve.crossing.axis)
-    return (fixed, cell.threads, cell.device) == (curve.fixed, curve.threads, curve.device)
+    return curve_place(cell, curve.crossing.axis) == (curve.threads, curve.device, curve.fixed)
 
 
 def _axis(curve: Curve, cell: Cell) -> float:
-    return float(cell.axes[curve.crossing.axis])
+    return float(axis_value(cell, curve.crossing.axis) or 0)

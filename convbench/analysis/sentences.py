@@ -21,10 +21,11 @@ def where(curve: Curve) -> str:
     return place(curve.threads, curve.device, curve.fixed)
 
 
-def place(threads: int, device: str, fixed: tuple[tuple[str, AxisValue], ...]) -> str:
-    """Threads (or the device) and the coordinates that do not change."""
-    machine = plural(threads, "thread") if device == "cpu" else "cpu and cuda" if device == "both" else device
-    return ", ".join([machine, *(f"{name} {value}" for name, value in fixed)])
+def place(threads: int | str | None, device: str, fixed: tuple[tuple[str, AxisValue], ...]) -> str:
+    """Threads (or the device) and the coordinates that do not change; None where it is the threads that change."""
+    words = plural(threads, "thread") if isinstance(threads, int) else threads
+    machine = words if device == "cpu" else "cpu and cuda" if device == "both" else device
+    return ", ".join([*([machine] if machine else []), *(f"{name} {value}" for name, value in fixed)])
 
 
 def cell_name(cell: Cell) -> str:

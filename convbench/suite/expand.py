@@ -176,6 +176,8 @@ def _check_crossovers(suite: SuiteFile, points: tuple[Point, ...], document: Doc
             if not isinstance(value, str):
                 seen.setdefault(axis, set()).add(value)
     numeric = [axis for axis, values in seen.items() if len(values) > 1]
+    if any(len(point.threads) > 1 for point in points):
+        numeric.append("threads")
     for index, crossover in enumerate(suite.crossovers):
         if crossover["axis"] not in numeric:
             problem = (

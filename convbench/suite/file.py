@@ -140,7 +140,7 @@ class SuiteFile(BaseModel):
     algorithms: Selectors = ()
     """Names, and `tag: …` for all with that tag (`not: …` for those without another); every algorithm, if not given."""
     crossovers: Annotated[tuple[Crossover, ...], OneOrMany()] = ()
-    """Along an axis of the sweep, where does `to` overtake `from`? With `refine: 2`, cells are added beside it, down to
+    """Along an axis of the sweep, or along threads, where does `to` overtake `from`? With `refine: 2`, cells are added beside it, down to
     steps of 2, until it is placed to 5 %.
     """
     versus: Sides | None = None

@@ -8,7 +8,8 @@ import pytest
 from analysis.synthetic import Synthetic, block, failed, kernel_cells, power_law
 from convbench.analysis.crossovers import Crossed, NotEnoughData, OneSided, Unresolved, crossovers
 from convbench.analysis.sentences import crossover_sentence
-from convbench.result import Crossing, Status
+from convbench.result import Cell, Crossing, Status
+from convbench.spec import ConvSpec
 
 KERNELS = [3, 5, 7, 11, 15, 23, 31, 45, 63]
 CROSSING = Crossing(axis="kernel", start="direct", to="fft")
@@ -169,3 +170,24 @@ def test_each_group_of_other_axes_and_threads_has_its_own_curve():
     assert [(c.curve.fixed, c.curve.threads) for c in found] == [
         ((("image", image),), threads) for image in (256, 512) for threads in (1, 2)
     ]
+
+
+def test_threads_are_an_axis_too():
+    # 8 threads make `shared` four times as fast and `alone` no faster: they are even at 4.
+    cells = [
+        Cell(spec=ConvSpec(h=64, w=64, r=3, s=3), threads=threads, axes={"image": 64}) for threads in (1, 2, 8, 16)
+    ]
+    times = {"alone": lambda cell: 1e-3, "shared": lambda cell: 4e-3 / cell.threads}
+    run = Synthetic(times, cells, [Crossing(axis="threads", start="alone", to="shared")])
+    (found,) = crossovers(run.info(), run.blocks())
+    assert isinstance(found.outcome, Crossed)
+    assert found.outcome.low < 4 < found.outcome.high
+    assert re.fullmatch(
+        r"image 64: shared overtakes alone at threads [\d.]+ \(95 %: [\d.]+–[\d.]+\)", crossover_sentence(found)
+    )
+
+
+def test_along_the_threads_shapes_of_a_list_keep_apart():
+    cells = [Cell(spec=ConvSpec(h=h, w=h, r=3, s=3), threads=threads) for h in (8, 16) for threads in (1, 4)]
+    run = Synthetic(dict.fromkeys("ab", lambda cell: 1e-3), cells, [Crossing(axis="threads", start="a", to="b")])
+    assert [len(one.curve.points) for one in crossovers(run.info(), run.blocks())] == [2, 2]
