@@ -140,8 +140,8 @@ class SuiteFile(BaseModel):
     algorithms: Selectors = ()
     """Names, and `tag: …` for all with that tag (`not: …` for those without another); every algorithm, if not given."""
     crossovers: Annotated[tuple[Crossover, ...], OneOrMany()] = ()
-    """Along an axis of the sweep, or along threads, where does `to` overtake `from`? With `refine: 2`, cells are added beside it, down to
-    steps of 2, until it is placed to 5 %.
+    """Along an axis of the sweep, or along threads, where does `to` overtake `from`? With `refine: 2`, cells are added
+    beside it, down to steps of 2, until it is placed to 5 %.
     """
     versus: Sides | None = None
     """A closing table of `ours` against `theirs`, best against best in every cell, by `ground`; with targets for it.
