@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, seconds
-from convbench.report import ceilings, closing, duels, views
+from convbench.report import ceilings, closing, duels, trade_offs, views
 from convbench.report.answers import Answers
 from convbench.report.compare import comparison
 from convbench.report.drawing import themed
 from convbench.report.figures import Chart
+from convbench.report.speedup_maps import speedup_maps
 from convbench.report.style import styles
 
 RESULT_COLUMNS = (
@@ -54,6 +55,10 @@ def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
         colors=[looks[name].color for name in info.algorithms],
         crossovers=list(views.crossover_lines(answers)),
         maps=list(views.winner_maps(answers)),
+        speedups=list(speedup_maps(answers)),
+        trade_offs_head=trade_offs.HEAD,
+        trade_offs=list(trade_offs.trade_off_lines(answers)),
+        without_choice=trade_offs.without_choice(answers),
         shapes=list(views.shape_lists(answers)),
         totals=list(views.total_lines(answers)),
         figures=figures,

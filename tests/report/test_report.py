@@ -15,7 +15,9 @@ from convbench.report.answers import Answers
 from convbench.report.folder import write_comparison, write_tables
 from convbench.report.html import page
 from convbench.report.markdown import escape, summary
+from convbench.report.speedup_maps import speedup_maps
 from convbench.report.tabular import export
+from convbench.report.trade_offs import trade_off_lines, without_choice
 from convbench.result import Cell, Crossing, Row, Status
 from convbench.spec import ConvSpec
 
@@ -122,6 +124,41 @@ def test_the_page_says_what_there_is_to_say(folder):
         "prefers-color-scheme: dark",
     ):
         assert words in text
+
+
+def test_speed_ups_are_against_a_base_that_the_reader_picks():
+    run = Synthetic({"direct": TIMES["direct"], "fft": TIMES["fft"], "library": lambda cell: 9e-3}, RUN.cells)
+    answers = Answers(run.info(tags={"library": ("peer",)}), run.blocks())
+    found = dict(speedup_maps(answers))
+    assert list(found) == ["library", "direct", "fft"]
+    one_thread, two_threads = found["direct"]
+    assert (one_thread.title, two_threads.title) == ("1 thread", "2 threads")
+    looks = [square.look for _, row in one_thread.rows for square in row]
+    assert looks[0] == "behind"
+    assert looks[-1] == "far"
+    assert re.fullmatch(r"[\d.]+×", one_thread.rows[0][1][0].text)
+    text = page(answers, {})
+    assert text.count('<option value="speedups-') == 3
+    assert len(re.findall(r'<div id="speedups-\d" hidden>', text)) == 2
+
+
+def test_speed_ups_of_many_cells_are_of_the_libraries_first_and_of_no_more_than_fit(monkeypatch):
+    monkeypatch.setattr("convbench.report.speedup_maps.MOST_SQUARES", len(RUN.cells))
+    run = Synthetic({"direct": TIMES["direct"], "fft": TIMES["fft"]}, RUN.cells)
+    assert [base for base, _ in speedup_maps(Answers(run.info(tags={"fft": ("peer",)}), run.blocks()))] == ["fft"]
+
+
+def test_trade_offs_name_whom_none_beats_and_who_is_beaten():
+    cell = RUN.cells[0]
+    sizes = {"fast": (1e-3, 2**20), "small": (2e-3, 2**10), "bad": (3e-3, 2**20)}
+    run = Synthetic({name: lambda cell, s=seconds: s for name, (seconds, _) in sizes.items()}, [cell])
+    held = [one.model_copy(update={"workspace_bytes": sizes[one.algorithm][1]}) for one in run.blocks()]
+    (line,) = trade_off_lines(Answers(run.info(), held))
+    assert [value.text for value in line][3:] == ["small, 1.00 KiB", "–", "–", "bad"]
+    assert line[2].text.startswith("fast, ")
+    assert line[6].hint == "bad by fast"
+    alone = [one for one in held if one.algorithm != "small"]
+    assert without_choice(Answers(run.info(), alone)).endswith("fast in 1 cell.")
 
 
 def test_a_full_sweep_fits_in_three_megabytes():

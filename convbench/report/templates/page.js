@@ -37,3 +37,10 @@ for (const input of document.querySelectorAll("input.filter")) {
   input.addEventListener("input", show);
   show();
 }
+for (const select of document.querySelectorAll("select.pick")) {
+  const show = () => {
+    for (const option of select.options) document.getElementById(option.value).hidden = option.value !== select.value;
+  };
+  select.addEventListener("change", show);
+  show(); // a reload keeps the reader's choice
+}
