@@ -19,7 +19,7 @@ from convbench.algorithm import ConvAlgorithm, Resources
 from convbench.analysis.cost_model import Measured
 from convbench.analysis.dispatch import FEWEST, SCHEMA_VERSION, Dispatcher, DispatchTable, fit
 from convbench.analysis.quantities import plural
-from convbench.analysis.regret import Overhead, Problem, Regret, always, regret
+from convbench.analysis.regret import Overhead, Problem, Regret, Times, always, regret
 from convbench.analysis.shape_design import MOST_BYTES, MOST_FLOPS, shapes
 from convbench.analysis.statistics import timed
 from convbench.convolution import Pools
@@ -131,35 +131,36 @@ def evaluate(
     def worth(cell: Cell) -> Sequence[str]:
         return (*names, *SCIPY) if _is_plane(cell.spec) else names
 
-    times: dict[Problem, dict[str, float]] = {}
-    for part in ("first", "again"):  # in other processes: one of them may have been unlucky
+    rounds: list[dict[Problem, dict[str, float]]] = []
+    for part in ("first", "again"):
         folder = RunFolder.begin(out / part, _info(specs, (*names, *SCIPY), seed))
-        options = replace(_options(budget_s / 2 if part == "first" else None, worth), effort=CAREFUL)
+        options = replace(_options(None if rounds else budget_s / 2, worth), effort=CAREFUL)
         Coordinator(folder, Launch(LOADER), options, observer).run()
+        times: dict[Problem, dict[str, float]] = {}
         for one in measurements(folder):
-            known = times.setdefault((one.spec, one.threads), {})
-            known[one.algorithm] = min(one.seconds, known.get(one.algorithm, one.seconds))
+            times.setdefault((one.spec, one.threads), {})[one.algorithm] = one.seconds
+        rounds.append(times)
         specs = list(dict.fromkeys(spec for spec, _ in times))
-    ours = {problem: _only(measured, names) for problem, measured in times.items()}
-    by_table = {problem: dispatcher.choices(*problem, list(measured)) for problem, measured in ours.items()}
+    ours = [_only(times, names) for times in rounds]
+    by_table = {problem: dispatcher.choices(*problem, list(measured)) for problem, measured in ours[0].items()}
     table_alone = {problem: found[0].algorithm for problem, found in by_table.items() if found}
     raced = {problem: _raced(registry, *problem) for problem in table_alone}
-    single = always(ours, names)
+    single = always(ours[0], names)
     ways = {
         '"auto": the table, and a race': raced,
         "the table alone": table_alone,
-        f"always {single}": dict.fromkeys(ours, single),
+        f"always {single}": dict.fromkeys(ours[0], single),
     }
-    counts = sorted({threads for _, threads in ours})
+    counts = sorted({threads for _, threads in ours[0]})
     regrets = [
         regret(f"{way}, {plural(count, 'thread')}", ours, {p: name for p, name in chosen.items() if p[1] == count})
         for count in counts
         for way, chosen in ways.items()
     ]
-    planes = {problem: measured for problem, measured in times.items() if _is_plane(problem[0])}
-    scipys = {problem: _only(measured, SCIPY) for problem, measured in planes.items()}
+    planes = [problem for problem in rounds[0] if _is_plane(problem[0])]
+    scipys = [_only(times, SCIPY) for times in rounds]
     one_channel = [
-        regret('"auto"', {problem: ours[problem] for problem in planes}, {p: raced[p] for p in planes if p in raced}),
+        regret('"auto"', ours, {problem: raced[problem] for problem in planes if problem in raced}),
         regret("SciPy, of its own two methods", scipys, {problem: _scipys_choice(problem[0]) for problem in planes}),
     ]
     return Evaluation(
@@ -214,8 +215,10 @@ def _alternating(first: Iterator[ConvSpec], second: Sequence[ConvSpec]) -> list[
     return list(dict.fromkeys(spec for pair in zip(first, second, strict=False) for spec in pair))
 
 
-def _only(measured: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    return {name: measured[name] for name in names if name in measured}
+def _only(times: Times, names: Sequence[str]) -> Times:
+    return {
+        problem: {name: measured[name] for name in names if name in measured} for problem, measured in times.items()
+    }
 
 
 def _is_plane(spec: ConvSpec) -> bool:

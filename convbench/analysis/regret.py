@@ -1,8 +1,13 @@
-"""What it costs to choose: the time of what was chosen over that of the best, less one."""
+"""What it costs to choose: the time of what was chosen over that of the best, less one.
+
+Who is best is told by one round of processes, and by how much by another. The least of many noisy times is rather too
+low: judged by the times that made it the best, it would charge every other choice for its luck.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Final
 
 import numpy as np
@@ -74,27 +79,40 @@ Problem = tuple[SpecId, int]
 """A shape, and a number of threads."""
 
 
-def regret(by: str, times: Mapping[Problem, Mapping[str, float]], choices: Mapping[Problem, str]) -> Regret | None:
-    """Of those choices whose time was measured; None without any."""
+Times = Mapping[Problem, Mapping[str, float]]
+"""Each problem's contenders with their seconds, by one process each."""
+
+
+def regret(by: str, rounds: Sequence[Times], choices: Mapping[Problem, str]) -> Regret | None:
+    """Of those choices whose time was measured in every round, of two or more; None without any.
+
+    The geometric mean over which round says who is best and which says how much that is; no less than 0.
+    """
     found = []
-    for (spec, threads), name in choices.items():
-        measured = times[spec, threads]
-        if name in measured and len(measured) > 1:
-            best = min(measured, key=lambda other: measured[other])
-            found.append(
-                Chosen(
-                    spec=spec,
-                    threads=threads,
-                    algorithm=name,
-                    best=best,
-                    regret=measured[name] / measured[best] - 1,
-                    best_s=measured[best],
-                )
+    for problem, name in choices.items():
+        measured = [times[problem] for times in rounds if problem in times]
+        known = set.intersection(*map(set, measured)) if len(measured) == len(rounds) else set()
+        if name not in known or len(known) < 2:
+            continue
+        bests = [min(known, key=lambda other: times[other]) for times in measured]
+        ratios = [
+            measured[second][name] / measured[second][bests[first]]
+            for first, second in permutations(range(len(rounds)), 2)
+        ]
+        found.append(
+            Chosen(
+                spec=problem[0],
+                threads=problem[1],
+                algorithm=name,
+                best=bests[0],
+                regret=max(float(np.exp(np.mean(np.log(ratios)))) - 1, 0.0),
+                best_s=measured[1][bests[0]],
             )
+        )
     return Regret(by=by, choices=tuple(found)) if found else None
 
 
-def always(times: Mapping[Problem, Mapping[str, float]], names: Sequence[str]) -> str:
+def always(times: Times, names: Sequence[str]) -> str:
     """The one that is best to take where only one may be: measured most often, then with the least mean logarithm."""
 
     def burden(name: str) -> tuple[int, float]:

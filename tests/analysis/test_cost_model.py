@@ -78,13 +78,30 @@ def test_the_quicker_one_is_chosen(trained: Dispatcher) -> None:
         for threads in (1, 4)
     }
     choices = {problem: trained.choices(*problem, list(WORLD))[0].algorithm for problem in times}
-    found = regret("table", times, choices)
+    found = regret("table", [times, times], choices)
     assert found is not None
     assert len(found.choices) == 80
     assert found.near >= 0.9
-    single = regret("one", times, dict.fromkeys(times, always(times, list(WORLD))))
+    single = regret("one", [times, times], dict.fromkeys(times, always(times, list(WORLD))))
     assert single is not None
     assert single.near < found.near
+
+
+def test_the_luck_of_one_round_is_not_a_choices_fault() -> None:
+    spec = ConvSpec(h=8, w=8, r=3, s=3)
+    rng = np.random.default_rng(0)
+    names = [f"one_{index}" for index in range(12)]
+    rounds = [
+        {(spec, n): {name: float(np.exp(rng.normal(0, 0.05))) for name in names} for n in range(200)} for _ in "12"
+    ]
+    found = regret("any of twelve that are alike", rounds, dict.fromkeys(rounds[0], "one_3"))
+    assert found is not None
+    least = [min(times.values()) for times in rounds[0].values()]
+    assert np.median([times["one_3"] for times in rounds[0].values()]) / np.median(least) > 1.07
+    assert found.mean < 0.03
+    slow = [{problem: {**times, "one_3": 1.3} for problem, times in one.items()} for one in rounds]
+    assert regret("slow", slow, dict.fromkeys(rounds[0], "one_3")).median == pytest.approx(0.3, abs=0.02)  # type: ignore[union-attr]
+    assert regret("in one round only", [rounds[0], {}], dict.fromkeys(rounds[0], "one_3")) is None
 
 
 def test_what_lies_far_from_all_measurements_is_uncertain(trained: Dispatcher) -> None:
