@@ -1,11 +1,14 @@
 """The backward pass for the data, written as a forward pass, so that every forward algorithm has it.
 
 dx = dy (spread by the stride, zeros between)  ⋆  w (channels swapped, spatially flipped),  stride 1
+
+The gradient for the weights is another matter, since both its operands change from call to call: `TrainingAlgorithm`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -34,10 +37,14 @@ class ForwardAlgorithm(ConvAlgorithm):
         """See `ConvAlgorithm`."""
         if spec.direction == "forward":
             return self.supports_forward(spec)
+        if spec.direction == "backward_weights" and isinstance(self, TrainingAlgorithm):
+            return self.supports_forward(replace(spec, direction="forward"))
         return unsupported_direction(spec) or self.supports_forward(backward_data_as_forward(spec))
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
+        if spec.direction == "backward_weights" and isinstance(self, TrainingAlgorithm):
+            return self.weights_error_model(spec)
         forward = spec if spec.direction == "forward" else backward_data_as_forward(spec)
         return self.forward_error_model(forward)
 
@@ -45,7 +52,21 @@ class ForwardAlgorithm(ConvAlgorithm):
         """See `ConvAlgorithm`."""
         if spec.direction == "forward":
             return self.plan_forward(spec, resources)
+        if spec.direction == "backward_weights" and isinstance(self, TrainingAlgorithm):
+            return self.plan_weights(spec, resources)
         return _BackwardDataPlan(self, spec, resources)
+
+
+class TrainingAlgorithm(ForwardAlgorithm):
+    """A forward algorithm with a gradient for the weights of its own, wherever its forward pass is supported."""
+
+    @abstractmethod
+    def weights_error_model(self, spec: ConvSpec) -> ErrorModel:
+        """As `error_model`, for a spec of direction backward_weights."""
+
+    @abstractmethod
+    def plan_weights(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        """As `plan`, for a spec of direction backward_weights."""
 
 
 def unsupported_direction(spec: ConvSpec) -> Unsupported | None:

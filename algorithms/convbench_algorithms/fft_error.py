@@ -37,3 +37,16 @@ def fft_error(spec: ConvSpec, transform_points: int) -> ErrorModel:
     bound = 10 * (math.sqrt(terms) + 100) * math.sqrt(stages) * u
     model = ErrorModel("normwise", bound, "Higham 2002, theorem 24.2, for random errors, and views through one tap")
     return once_stored(model, spec.dtype)
+
+
+def fft_weights_error(spec: ConvSpec, transform_points: int) -> ErrorModel:
+    """The normwise bound 10·κ·√log₂(L)·u for dw, κ = √L + 100, for transforms of L points.
+
+    As in `fft_error`, but that dy is as large as the tile: an x far larger than its neighbours meets each tap of dw
+    through a single element of dy, while the transform spreads errors of ‖dy‖₂ over all of L.
+    """
+    stages = math.log2(max(transform_points, 2))
+    u = unit_roundoff(computing_dtype(spec.dtype))
+    bound = 10 * (math.sqrt(transform_points) + 100) * math.sqrt(stages) * u
+    model = ErrorModel("normwise", bound, "Higham 2002, theorem 24.2, for random errors, and views through one element")
+    return once_stored(model, spec.dtype)

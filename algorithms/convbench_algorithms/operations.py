@@ -41,6 +41,16 @@ def winograd_operations(spec: ConvSpec, pair: tuple[Transform, Transform], tiles
     return tiles * (spec.c * into + products + spec.k * back)
 
 
+def winograd_weights_operations(spec: ConvSpec, pair: tuple[Transform, Transform], tiles: int) -> int:
+    """Bᵀ x B and G dy Gᵀ for each tile's channels, their products, and Aᵀ M A once: of F(R,m) × F(S,m)."""
+    rows, cols = pair
+    of_x = _sums(_transposed(rows.B)) * cols.alpha + _sums(_transposed(cols.B)) * rows.alpha
+    of_dy = _sums(rows.G) * cols.r + _sums(cols.G) * rows.alpha
+    back = _sums(_transposed(rows.A)) * cols.alpha + _sums(_transposed(cols.A)) * rows.m
+    pairs = spec.k * (spec.c // spec.groups)
+    return tiles * (spec.c * of_x + spec.k * of_dy + 2 * rows.alpha * cols.alpha * pairs) + pairs * back
+
+
 def filter_operations(spec: ConvSpec, pair: tuple[Transform, Transform]) -> int:
     """G w Gᵀ for every channel of every filter."""
     rows, cols = pair

@@ -24,7 +24,7 @@ from convbench.algorithm import (
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.aligned import aligned_zeros
-from convbench_algorithms.backward import ForwardAlgorithm
+from convbench_algorithms.backward import TrainingAlgorithm
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.operations import filter_operations, winograd_operations
 from convbench_algorithms.thread_use import run_on
@@ -40,12 +40,13 @@ from convbench_algorithms.winograd_stages import (
     stages_for,
 )
 from convbench_algorithms.winograd_transforms import Transform, square_transforms
+from convbench_algorithms.winograd_weights import WinogradWeightsPlan, winograd_weights_error
 
 WORTH_A_THREAD: Final = 400_000
 """Multiply-adds of a vector, some 50 µs: layers of less are done by one thread before a second one has been woken."""
 
 
-class WinogradAlgorithm(ForwardAlgorithm):
+class WinogradAlgorithm(TrainingAlgorithm):
     """F(m_h, R) × F(m_w, S), for filters of up to 5×5, stride 1 and dilation 1."""
 
     tags: ClassVar[frozenset[str]] = frozenset({"cpu", "winograd"})
@@ -70,6 +71,14 @@ class WinogradAlgorithm(ForwardAlgorithm):
         if fits(spec, resources, pair):
             return WinogradPlan(spec, resources, pair)
         return SlicedPlan(spec, resources, pair)
+
+    def weights_error_model(self, spec: ConvSpec) -> ErrorModel:
+        """See `winograd_weights_error`."""
+        return winograd_weights_error(spec, self.transforms(spec))
+
+    def plan_weights(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
+        """See `winograd_weights`."""
+        return WinogradWeightsPlan(spec, resources, self.transforms(spec))
 
 
 class SquareTiles(WinogradAlgorithm):

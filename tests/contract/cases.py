@@ -90,6 +90,18 @@ WINOGRAD = (
     "c2h9w8k3r3s3+padding=1+direction=backward_data",
     "c2h6w7k2r3s3+padding=1+boundary=reflect",
 )
+WINOGRAD_WEIGHTS = _each(
+    "+direction=backward_weights",
+    (
+        "n2c3h7w9k4r3s3+padding=1.0x2.1",
+        "c19h13w17k21r3s3+padding=1",
+        "c3h66w131k2r3s3+padding=1",
+        "n2c2h9w14k4r1s3+padding=0x2",
+        "c2h9w8k3r3s3+padding=2+flip=true",
+        "n2c6h9w8k4r3s3+padding=1+groups=2",
+        "c2h6w7k2r3s3+padding=1+boundary=reflect",
+    ),
+)
 UP_TO_4 = tuple(case for case in WINOGRAD if "s5" not in case)
 LAYERS = (*GEOMETRY, "c16h13w17k32r3s3+padding=1", *STRIDED, *DILATED, *GROUPED, *FLIPPED)
 # Each channel by itself, to its own extent.
@@ -149,7 +161,15 @@ CASES: dict[str, Cases] = {
     ),
     "fft": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
     "fft_overlap_add": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
-    "fft_overlap_save": Cases((*GENERAL, *BACKWARD_DATA), FORWARD_OR_DATA),
+    "fft_overlap_save": Cases(
+        (
+            *GENERAL,
+            *BACKWARD_DATA,
+            *_each("+direction=backward_weights", GENERAL),
+            "n2c3h90w40k5r5s3+padding=2+direction=backward_weights",
+            "c4h70w300k3r3s9+stride=2x1+padding=1x4+direction=backward_weights",
+        ),
+    ),
     "separable": Cases(
         RANK_ONE, {"filter": LOW_RANKS} | FORWARD_OR_DATA, faults="n2c4h12w14k6r3s3+padding=1.0x2.1+filter=rank:1"
     ),
@@ -166,11 +186,13 @@ CASES: dict[str, Cases] = {
     **{
         # Each size of filter is compiled for itself, which takes seconds: the others stand in the list.
         name: Cases(
-            WINOGRAD[::3] if name == "winograd" else UP_TO_4 if name == "winograd_f6" else WINOGRAD,
+            (
+                *(WINOGRAD[::3] if name == "winograd" else UP_TO_4 if name == "winograd_f6" else WINOGRAD),
+                *WINOGRAD_WEIGHTS,
+            ),
             {"r": 3, "s": 3 if name == "winograd" else st.sampled_from((3, 3, 1)), "dtype": "float32"}
             | RESIZABLE
-            | PLAIN_STEPS
-            | FORWARD_OR_DATA,
+            | PLAIN_STEPS,
         )
         for name in ("winograd", "winograd_f2", "winograd_f4", "winograd_f6")
     },
