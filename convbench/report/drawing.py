@@ -1,11 +1,10 @@
-"""Charts as matplotlib figures, and figures as SVG, PNG and page content."""
+"""Charts as matplotlib figures, and figures as SVG and PNG."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Callable, Iterator
-from html import escape
 from typing import Final
 
 import matplotlib
@@ -22,7 +21,6 @@ from convbench.report.figures import Chart
 from convbench.report.front_figure import front_figure
 from convbench.report.map_figures import speedup_bases, speedup_map, winner_map
 from convbench.report.roofline_figure import roofline
-from convbench.report.style import FAINT, GRID, INK
 
 # Less than a hundredth of a point is nothing that anyone sees, and half of the file.
 _COORDINATES: Final = re.compile(r'\s(d|x|y)="[^"]*"')
@@ -76,17 +74,3 @@ def png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=144, facecolor="white", metadata={"Software": None})
     return file.getvalue()
-
-
-def themed(text: str, prefix: str, label: str) -> str:
-    """An SVG for a page: it follows the page's theme and width, its ids are its own, and it has a name."""
-    body = text[text.index("<svg") :]
-    for color, variable in ((INK, "--ink"), (FAINT, "--faint"), (GRID, "--grid")):
-        body = body.replace(color, f"var({variable})")
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body).replace("xlink:href", "href")
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    head, rest = body.split(">", 1)
-    view = re.search(r'viewBox="[^"]*"', head)
-    assert view is not None  # matplotlib always writes one
-    return f'<svg {view[0]} role="img" aria-label="{escape(label)}">{rest}'

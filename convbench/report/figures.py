@@ -22,6 +22,8 @@ class Metric:
 
     key: str
     title: str
+    unit: str
+    """Of the values, as the page's charts know it: seconds, bytes, share, factor or number."""
     tick: Callable[[float, object], str]
     value: Callable[[Answers, Contender], Triple | None]
     base: int = 10
@@ -67,18 +69,20 @@ def _workspace(answers: Answers, contender: Contender) -> Triple | None:
     return (float(max(held)), None, None) if held and contender.time else None
 
 
-TIME: Final = Metric("time", "Time per call", tick_seconds, _time, shared=False)
+TIME: Final = Metric("time", "Time per call", "seconds", tick_seconds, _time, shared=False)
 GFLOPS: Final = Metric(
     "gflops",
     "Direct-equivalent GFLOP/s",
+    "number",
     tick_plain,
     _gflops,
     note="The work of direct convolution over the time taken, whatever the algorithm really does.",
 )
-BEHIND: Final = Metric("behind", "Times slower than the fastest", tick_factor, _behind, inverted=True)
+BEHIND: Final = Metric("behind", "Times slower than the fastest", "factor", tick_factor, _behind, inverted=True)
 ACCURACY: Final = Metric(
     "accuracy",
     "Error, as a share of the algorithm's own bound",
+    "share",
     tick_percent,
     _accuracy,
     line_at=1.0,
@@ -88,6 +92,7 @@ ACCURACY: Final = Metric(
 WORKSPACE: Final = Metric(
     "workspace",
     "Workspace against time",
+    "bytes",
     tick_memory,
     _workspace,
     base=4,

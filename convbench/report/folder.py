@@ -11,7 +11,7 @@ from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
 from convbench.report.drawing import draw, overviews, png, svg
-from convbench.report.figures import Chart, charts
+from convbench.report.figures import charts
 from convbench.report.html import comparison_page, page
 from convbench.report.markdown import summary
 from convbench.report.tabular import export
@@ -26,18 +26,15 @@ def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
     """
     answers = Answers(info, blocks)
     _write_tables(folder, answers)
-    drawn = _write_figures(folder / "figures", answers)
-    (folder / "report.html").write_text(page(answers, drawn), encoding="utf-8")
+    _write_figures(folder / "figures", answers)
+    (folder / "report.html").write_text(page(answers), encoding="utf-8")
 
 
 def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Block]]]) -> None:
     """Write one page of several runs, compared with the first; of a single run, its report."""
     answers = [Answers(info, blocks) for _, info, blocks in runs]
-    if len(answers) == 1:
-        drawn = {chart: svg(draw(answers[0], chart)) for chart in charts(answers[0])}
-        text = page(answers[0], drawn)
-    else:
-        text = comparison_page([name for name, _, _ in runs], answers)
+    names = [name for name, _, _ in runs]
+    text = page(answers[0]) if len(answers) == 1 else comparison_page(names, answers)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -62,15 +59,9 @@ def _write_tables(folder: Path, answers: Answers) -> None:
     (folder / "summary.md").write_text(summary(answers), encoding="utf-8")
 
 
-def _write_figures(folder: Path, answers: Answers) -> dict[Chart, str]:
+def _write_figures(folder: Path, answers: Answers) -> None:
     folder.mkdir(exist_ok=True)
-    drawn = {}
-    for chart in charts(answers):
-        figure = draw(answers, chart)
-        drawn[chart] = svg(figure)
-        (folder / f"{chart.name}.svg").write_text(drawn[chart], encoding="utf-8")
-        (folder / f"{chart.name}.png").write_bytes(png(figure))
-    for name, figure in overviews(answers):
+    drawn = ((chart.name, draw(answers, chart)) for chart in charts(answers))
+    for name, figure in (*drawn, *overviews(answers)):
         (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
         (folder / f"{name}.png").write_bytes(png(figure))
-    return drawn

@@ -83,8 +83,8 @@ def _panel(axes: Axes, answers: Answers, front: Front) -> None:
             x, y, linestyle="none", marker=look.marker, markersize=6, color=look.color, zorder=3,
             markerfacecolor="none" if name in front.beaten else look.color,
         )  # fmt: skip
-    stairs = _stairs([(x, y) for offer, (x, y) in zip(front.offers, at, strict=True) if offer in front.best])
-    axes.plot(*zip(*stairs, strict=True), color=INK, linewidth=0.8, alpha=0.5, zorder=1)
+    steps = stairs([(x, y) for offer, (x, y) in zip(front.offers, at, strict=True) if offer in front.best])
+    axes.plot(*zip(*steps, strict=True), color=INK, linewidth=0.8, alpha=0.5, zorder=1)
     (left, right), (low, high) = ((min(one) / 1.6, max(one) * 1.6) for one in zip(*at, strict=True))
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
@@ -114,7 +114,7 @@ def _share(value: float, low: float, high: float) -> float:
     return math.log(value / low) / math.log(high / low)
 
 
-def _stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The steps along points by time, down to less workspace; those kept for their errors do not step."""
     steps: list[tuple[float, float]] = []
     for x, y in sorted(points):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, seconds
 from convbench.report import ceilings, closing, duels, trade_offs, views
 from convbench.report.answers import Answers
+from convbench.report.chart_data import chart_data
 from convbench.report.compare import comparison
-from convbench.report.drawing import themed
-from convbench.report.figures import Chart
 from convbench.report.speedup_maps import speedup_maps
 from convbench.report.style import styles
 
@@ -39,13 +37,9 @@ RESULT_COLUMNS = (
 )
 
 
-def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
-    """A run's page. `drawn` holds its charts as SVG."""
+def page(answers: Answers) -> str:
+    """A run's page."""
     info = answers.info
-    figures = [
-        {"svg": Markup(themed(svg, f"f{index}", chart.title)), "note": chart.metric.note}  # noqa: S704
-        for index, (chart, svg) in enumerate(drawn.items())
-    ]
     looks = styles(info)
     wall = answers.effort.wall_s or 1.0
     return _render(
@@ -61,7 +55,7 @@ def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
         without_choice=trade_offs.without_choice(answers),
         shapes=list(views.shape_lists(answers)),
         totals=list(views.total_lines(answers)),
-        figures=figures,
+        charts=chart_data(answers),
         closing_head=closing.HEAD,
         closing_note=closing.NOTE,
         standings=list(duels.standing_values(answers)),
