@@ -134,8 +134,6 @@ function drawPanel(host, panel, view, looks, chosen, options) {
   for (const roof of roofs) {
     const points = roof.points.map(([x, y]) => [scaleX.at(x), scaleY.at(y)]);
     root.append(path(points, { class: roof.faint ? "limit" : "roof" }));
-    const [x, y] = points[points.length - 1];
-    root.append(text(roof.label, x - 2, y + (roof.faint ? 13 : -5), { class: "label mark", "text-anchor": "end" }));
   }
   if (panel.stairs) root.append(path(panel.stairs.map(([x, y]) => [scaleX.at(x), scaleY.at(floor(y))]), { class: "stairs" }));
 
@@ -164,6 +162,19 @@ function drawPanel(host, panel, view, looks, chosen, options) {
       found.push({ x: one.x, y: one.y, index, order, raw: points[order], layer });
     });
     root.append(layer);
+  }
+  // What would lie under the markers: the roofs' names, and those of a few single points.
+  for (const roof of roofs) {
+    const [x, y] = roof.points[roof.points.length - 1];
+    const below = roof.faint ? 13 : -5;
+    root.append(text(roof.label, scaleX.at(x) - 2, scaleY.at(y) + below, { class: "label mark", "text-anchor": "end" }));
+  }
+  if (view.pick) {
+    for (const one of found) {
+      const name = looks[one.index].name;
+      const side = one.x + widthOf(name) + 12 > width ? -1 : 1;
+      one.layer.append(text(name, one.x + 9 * side, one.y + 4, { class: "label mark", "text-anchor": side > 0 ? "start" : "end" }));
+    }
   }
   if (named) {
     const ends = shown.map(([index, points]) => found.filter((one) => one.index === index).pop() ?? null);
