@@ -84,10 +84,13 @@ def _sum_block_plain(D: Array, V: Array, sums: Array, tiles: int, rows: int, vec
 
 @emitted(_sum_block_plain)
 def _sum_block(e: Any, D: Any, V: Any, sums: Any, tiles: Any, rows: Any, vectors: Any, more: Any) -> None:
-    """sums [rows,vectors·lanes] = Vᵀ [rows,tiles] · D [tiles,vectors·lanes], or that added to it where `more`."""
+    """sums [rows,vectors·lanes] = Vᵀ [rows,tiles] · D [tiles,vectors·lanes], or that added to it where `more`.
+
+    For an even number of rows up to `ROWS`.
+    """
     shape = rows * (PANEL + 1) + vectors
     for v in range(1, PANEL + 1):
-        for r in range(1, ROWS + 1):
+        for r in range(2, ROWS + 1, 2):
             with e.when(shape.compare("==", r * (PANEL + 1) + v)):
                 _emit_sums(e, D, V, sums, tiles, r, v, more)
 
@@ -112,15 +115,15 @@ def _emit_sums(e: Any, D: Any, V: Any, sums: Any, tiles: Any, rows: int, vectors
 
 @njit(parallel=True, nogil=True, cache=True)
 def sum_products(
-    threads: int, tiles: int, groups: int, per_group: int, V: Array, D: Array, sums: Array, more: int
+    threads: int, tiles: int, groups: int, per_group: int, depth: int, V: Array, D: Array, sums: Array, more: int
 ) -> None:
-    """sums [F,C/groups,K] = Σ_t V [1,F,t,C] · D [F,t,K], or that added to them where `more`.
+    """sums [F,≥C/groups,K] = Σ_t V [1,F,t,C] · D [F,t,K], or that added to them where `more`; C/groups is the `depth`.
 
-    K in `per_group` vectors for each group; each thread takes a share of the panels.
+    K in `per_group` vectors for each group; each thread takes a share of the panels. An odd last channel is summed with
+    its neighbour, so the sums have an even number of them, and V one more row.
     """
     L = lanes_of(D.itemsize)
     panels = (per_group + PANEL - 1) // PANEL
-    depth = sums.shape[1]
     units = len(sums) * groups * panels
     for thread in prange(threads):
         for unit in range(thread * units // threads, (thread + 1) * units // threads):
@@ -132,7 +135,7 @@ def sum_products(
             left = (depth + ROWS - 1) // ROWS
             c = 0
             while left > 0:
-                rows = (depth - c + left - 1) // left
+                rows = ((depth - c + left - 1) // left + 1) // 2 * 2
                 _sum_block(D[f, :, k:], V[0, f, :, g * depth + c :], sums[f, c:, k:], tiles, rows, vectors, more)
                 c += rows
                 left -= 1

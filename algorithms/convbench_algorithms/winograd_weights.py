@@ -76,16 +76,16 @@ class WinogradWeightsPlan(ConvPlan):
         self.tiles = count_tiles(as_forward, forward)
         self.depth, self.per_group = spec.c // spec.groups, -(-(spec.k // spec.groups) // lanes)
         C, K = (-(-spec.c // lanes) | 1) * lanes, (spec.groups * self.per_group | 1) * lanes
-        sums = frequencies * self.depth * K
+        sums = frequencies * (self.depth + self.depth % 2) * K
         lines = (2 * RUN * max(one.r for one in pair) + pair[1].alpha) * lanes
         rows = max(max(one.alpha for one in pair), pair[0].m)
         room = resources.tile_limit_bytes // spec.itemsize - sums - self.threads * rows * lines
         self.block = max(1, min(self.tiles, MOST_TILES, room // (frequencies * (C + K))))
-        elements = sums + frequencies * self.block * (C + K) + self.threads * rows * lines
+        elements = sums + frequencies * ((self.block + 1) * C + self.block * K) + self.threads * rows * lines
         self.workspace_bytes = resources.reserve(elements * spec.itemsize)
-        self.V = aligned_zeros((1, frequencies, self.block, C), spec.dtype)
+        self.V = aligned_zeros((1, frequencies, self.block + 1, C), spec.dtype)
         self.D = aligned_zeros((frequencies, self.block, K), spec.dtype)
-        self.sums = aligned_zeros((frequencies, self.depth, K), spec.dtype)
+        self.sums = aligned_zeros((frequencies, self.depth + self.depth % 2, K), spec.dtype)
         self.lines = aligned_zeros((self.threads, rows, lines), spec.dtype)
         self.maps = padded_maps(as_forward, forward)
         self.dy_maps = [
@@ -117,7 +117,7 @@ class WinogradWeightsPlan(ConvPlan):
         nothing = WinogradWeights(self, dy)
         self.transform_x(x, 0, 0, dy)
         nothing.transform_dy(0, 0)
-        sum_products(self.threads, 0, self.spec.groups, 0, self.V, self.D, self.sums, 0)
+        sum_products(self.threads, 0, self.spec.groups, 0, 0, self.V, self.D, self.sums, 0)
         nothing.back(np.zeros((0, *self.spec.w_shape[1:]), self.spec.dtype))
 
 
@@ -139,7 +139,7 @@ class WinogradWeights(PreparedConv):
             plan.transform_x(x, first, last, self.dy)
             self.transform_dy(first, last)
             run_on(
-                plan.threads, sum_products, plan.threads, last - first, plan.spec.groups, plan.per_group,
+                plan.threads, sum_products, plan.threads, last - first, plan.spec.groups, plan.per_group, plan.depth,
                 plan.V, plan.D, plan.sums, int(first > 0),
             )  # fmt: skip
         if self.flipped is None:
