@@ -175,6 +175,8 @@ class Block(Record):
     """Seconds of fixed computations between the samples: what the machine was like."""
     cold_s: tuple[float, ...] = ()
     """Single calls after the caches were swept, where the suite asks for them."""
+    stages_s: dict[str, tuple[float, ...]] = {}
+    """Seconds of each stage in a few calls apart from the samples, of algorithms that tell their stages."""
     upload_s: float | None = None
     """x to a device; this and the next two by the host's clock, `samples_s` by the device's."""
     download_s: float | None = None
@@ -269,6 +271,8 @@ class Row(Record):
     of_roofline: float | None = None
     """The least time that direct sums could take here, by operations and by bytes, ÷ `median_s`; above 1 for an
     algorithm that needs fewer operations, or where the data lie in a cache."""
+    stages: str = ""
+    """Seconds of each stage as a JSON object, of algorithms that tell them."""
 
 
 class DuelRow(Record):

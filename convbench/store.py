@@ -5,6 +5,7 @@ Schema history
     2   a cell has a ground, a run its two sides and their targets, a block what Numba compiled
     3   a block has the samples that were taken again, its lost time slices and page faults, yardsticks
         and cold calls; a machine its ceilings
+    4   a block has the stages of some calls
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 INFO: Final = "run.json"
 JOURNAL: Final = "samples.jsonl"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from convbench.analysis.contenders import Contender, contenders
+from convbench.analysis.stages import staged
 from convbench.result import Agreement, Block, Row, RunInfo
 from convbench.spec import ConvSpec
 
@@ -85,7 +87,13 @@ def _row(contender: Contender, ceilings: Mapping[str, float] | None) -> Row:
         latency_s=_median(block.latency_s for block in blocks),
         device_bytes=_largest(block.device_bytes for block in blocks),
         of_roofline=roofline_s(spec, ceilings) / time.value if time and ceilings else None,
+        stages=_stages(contender),
     )
+
+
+def _stages(contender: Contender) -> str:
+    found = staged(contender)
+    return "" if found is None else json.dumps({stage.name: stage.time.value for stage in found.stages})
 
 
 def worst_agreement(blocks: Sequence[Block]) -> Agreement | None:
