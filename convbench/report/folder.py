@@ -14,6 +14,7 @@ from convbench.report.drawing import draw, png, svg
 from convbench.report.figures import Chart, charts
 from convbench.report.html import comparison_page, page
 from convbench.report.markdown import summary
+from convbench.report.stage_bars import stage_figures
 from convbench.report.tabular import export
 from convbench.report.terminal import print_answers
 from convbench.result import Block, RunInfo
@@ -70,4 +71,7 @@ def _write_figures(folder: Path, answers: Answers) -> dict[Chart, str]:
         drawn[chart] = svg(figure)
         (folder / f"{chart.name}.svg").write_text(drawn[chart], encoding="utf-8")
         (folder / f"{chart.name}.png").write_bytes(png(figure))
+    for name, figure in stage_figures(answers):
+        (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+        (folder / f"{name}.png").write_bytes(png(figure))
     return drawn

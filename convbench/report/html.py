@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, seconds
-from convbench.report import ceilings, closing, duels, views
+from convbench.report import ceilings, closing, duels, phases, views
 from convbench.report.answers import Answers
 from convbench.report.compare import comparison
 from convbench.report.drawing import themed
@@ -67,6 +67,9 @@ def page(answers: Answers, drawn: Mapping[Chart, str]) -> str:
         compilation=answers.compilation,
         columns=RESULT_COLUMNS,
         results=list(views.result_lines(answers)),
+        phases=list(phases.places(answers)),
+        envelope_head=phases.ENVELOPE_HEAD,
+        cost_head=phases.COST_HEAD,
         device_columns=views.DEVICE_COLUMNS,
         on_device=list(views.device_lines(answers)),
         agreement=list(views.agreement_lines(answers)),

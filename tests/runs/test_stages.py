@@ -25,6 +25,7 @@ def test_stages_are_in_the_journal_and_in_the_table(cli: Cli, tmp_path: Path) ->
         stages = {row["algorithm"]: row["stages"] for row in csv.DictReader(stream)}
     assert stages["naive"] == ""
     assert list(json.loads(stages["tells"])) == ["copy", "scale"]
+    assert "Stages inside execute" in (folder.path / "report.html").read_text()
 
 
 def test_whoever_fails_in_its_stages_has_failed(cli: Cli, tmp_path: Path) -> None:
