@@ -177,6 +177,8 @@ class Block(Record):
     """Seconds of fixed computations between the samples: what the machine was like."""
     cold_s: tuple[float, ...] = ()
     """Single calls after the caches were swept, where the suite asks for them."""
+    stages_s: dict[str, tuple[float, ...]] = {}
+    """Seconds of each stage in a few calls apart from the samples, of algorithms that tell their stages."""
     upload_s: float | None = None
     """x to a device; this and the next two by the host's clock, `samples_s` by the device's."""
     download_s: float | None = None
@@ -275,6 +277,8 @@ class Row(Record):
     algorithm that needs fewer operations, or where the data lie in a cache."""
     operations: int | None = None
     """FLOP of a call as the algorithm really does them, where it counts them."""
+    stages: str = ""
+    """Seconds of each stage as a JSON object, of algorithms that tell them."""
 
 
 class DuelRow(Record):

@@ -5,7 +5,7 @@ Schema history
     2   a cell has a ground, a run its two sides and their targets, a block what Numba compiled
     3   a block has the samples that were taken again, its lost time slices and page faults, yardsticks
         and cold calls; a machine its ceilings
-    4   a block has the operations of a call, a verdict its error in the norm that all share
+    4   a block has the operations of a call and the stages of some, a verdict its error in the norm that all share
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from convbench.store import SCHEMA_VERSION as RUN_SCHEMA_VERSION
 from convbench.store import RunFolder
 from convbench.suite.shape_table import read_shape_table
 
-GLANCE: Final = Effort(sample_s=2e-3, block_s=0.015, max_samples=5, warm_up_s=0.02, yardsticks=False)
+GLANCE: Final = Effort(sample_s=2e-3, block_s=0.015, max_samples=5, warm_up_s=0.02, staged_s=0.0, yardsticks=False)
 """Many shapes, each for a moment: what a shape tells of its neighbours is worth more than its own last percent."""
 
 MEMORY_BYTES: Final = 2**30

@@ -16,6 +16,7 @@ from numba import njit, prange
 
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec, Pair
+from convbench.staged import StagedConv, Stages, Stopwatch
 
 
 class ForwardAlgorithm(ConvAlgorithm):
@@ -146,7 +147,7 @@ class _BackwardDataPlan(ConvPlan):
 
 
 @final
-class _SpreadThenForward(PreparedConv):
+class _SpreadThenForward(StagedConv):
     def __init__(self, inner: PreparedConv, spread: Array, stride: Pair, offset: Pair) -> None:
         self.inner = inner
         self.operations = inner.operations
@@ -157,6 +158,17 @@ class _SpreadThenForward(PreparedConv):
     def execute(self, x: Array, y: Array) -> None:
         _spread_into(x, self.spread, self.stride, self.offset)
         self.inner.execute(self.spread, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        watch = Stopwatch()
+        _spread_into(x, self.spread, self.stride, self.offset)
+        watch.lap("spread")
+        if isinstance(self.inner, StagedConv):
+            watch.count(self.inner.execute_staged(self.spread, y))
+        else:
+            self.inner.execute(self.spread, y)
+            watch.lap("convolution")
+        return watch.stages
 
 
 @njit(parallel=True, nogil=True, cache=True)

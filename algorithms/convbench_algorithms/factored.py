@@ -15,8 +15,10 @@ import numpy as np
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
 from convbench.boundary import OUTSIDE, IndexMap, index_maps
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.kernel_clock import CLOCK, stages_of
 from convbench_algorithms.operations import factored_operations
 from convbench_algorithms.rank import Factors, factorise
 from convbench_algorithms.short_strips import EDGE, ZEROS, band_rows, short_kernel
@@ -28,6 +30,8 @@ WINDOW_BYTES: Final = 2**19
 """Of one thread's window: half of a usual second-level cache."""
 LEAST_COLUMNS: Final = 128
 """Of a strip: the columns that its ends share with the next are read twice."""
+STAGES: Final = ("fill lines", "horizontal pass", "vertical pass")
+"""Of a strip; short filters make both passes in registers."""
 APART_BYTES: Final = 2**12
 """Between the buffers of two threads: a core fetches ahead, and takes from the other what it writes there."""
 
@@ -70,6 +74,7 @@ class FactoredPlan(ConvPlan):
         self.buffers.insert(0, np.zeros(ZEROS, spec.dtype))
         if short:
             self.buffers.insert(0, np.arange(shapes[0][0]))
+        self.spent = np.zeros((threads, len(STAGES)), np.int64)
         self._compile()
 
     def prepare(self, w: Array) -> PreparedConv | Unsupported:
@@ -79,7 +84,8 @@ class FactoredPlan(ConvPlan):
         factors = factorise(w)
         if factors.rank > self.max_rank:
             return Unsupported(f"the filter has rank {factors.rank}; {self.name} needs {self._wanted}")
-        return FactoredConv(self, factors)
+        conv = FactoredConv(self, factors)
+        return conv if self.short else StagedFactoredConv(conv)
 
     @property
     def _wanted(self) -> str:
@@ -116,12 +122,33 @@ class FactoredConv(PreparedConv):
         """See `PreparedConv`."""
         self.compute(x, y, self.plan.units)
 
-    def compute(self, x: Array, y: Array, units: IndexMap) -> None:
-        """Those outputs that `units` name."""
+    def compute(self, x: Array, y: Array, units: IndexMap, clock: int = 0) -> None:
+        """Those outputs that `units` name. With a `clock`, the plan's `spent` gets what the stages of strips took."""
         plan = self.plan
+        watch = () if plan.short else (clock, plan.spent)
         plan.kernel(
-            x.reshape(-1), y, self.columns, self.rows, *plan.maps, self.geometry, units, *self.pairs, *plan.buffers
-        )
+            x.reshape(-1), y, self.columns, self.rows, *plan.maps, self.geometry, units, *self.pairs, *plan.buffers,
+            *watch,
+        )  # fmt: skip
+
+
+@final
+class StagedFactoredConv(StagedConv):
+    """A `FactoredConv` of strips."""
+
+    def __init__(self, conv: FactoredConv) -> None:
+        self.conv = conv
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`."""
+        self.conv.execute(x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`."""
+        plan = self.conv.plan
+        plan.spent.fill(0)
+        self.conv.compute(x, y, plan.units, CLOCK)
+        return stages_of(STAGES, plan.spent)
 
 
 def _mirrored_taps(factor: Array) -> IndexMap:

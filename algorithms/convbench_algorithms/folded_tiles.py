@@ -14,6 +14,7 @@ import numpy as np
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import OUTSIDE
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages, Stopwatch
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.fft_squares import ANALYSE, CONVOLVE, SYNTHESISE
@@ -120,7 +121,7 @@ class FusedTiles(PreparedConv):
 
 
 @final
-class SummedTiles(PreparedConv):
+class SummedTiles(StagedConv):
     """A plan with the spectra of its filters [F/lanes,K,C/groups,2,lanes]: in the order of the sums over channels."""
 
     def __init__(self, plan: FoldedTilesPlan, filters: Array) -> None:
@@ -130,14 +131,22 @@ class SummedTiles(PreparedConv):
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`."""
-        plan = self.plan
+        self.execute_staged(x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`: tiles are gathered as they are transformed, and scattered as they are transformed back."""
+        plan, watch = self.plan, Stopwatch()
         C = x.shape[1]
         spectra, sums = plan.tiles[: plan.batch * C], plan.tiles[plan.batch * C :]
         for first in range(0, len(plan.origins), plan.batch):
             origins = plan.origins[first : first + plan.batch]
             plan.run(ANALYSE, origins, spectra, x, plan.padded, sums, y)
+            watch.lap("forward transform")
             channel_sums(plan.threads, len(origins), C, spectra, self.filters, sums)
+            watch.lap("product")
             plan.run(SYNTHESISE, origins, sums, x, plan.padded, spectra, y)
+            watch.lap("inverse transform")
+        return watch.stages
 
 
 def tiles_in_batch(spec: ConvSpec, resources: Resources, one_bytes: int, tiles: int) -> int:

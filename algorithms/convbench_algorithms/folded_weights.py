@@ -17,6 +17,7 @@ import numpy as np
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.boundary import OUTSIDE, IndexMap
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages, Stopwatch
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.fft_squares import ANALYSE, SYNTHESISE
 from convbench_algorithms.fft_tiles import TileGrid
@@ -120,7 +121,7 @@ def _cut(grid: TileGrid, spec: ConvSpec, axis: int) -> IndexMap:
 
 
 @final
-class FoldedWeights(PreparedConv):
+class FoldedWeights(StagedConv):
     """A plan and the dy that it reads."""
 
     def __init__(self, plan: FoldedWeightsPlan, dy: Array) -> None:
@@ -134,18 +135,26 @@ class FoldedWeights(PreparedConv):
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`."""
-        plan, spec = self.plan, self.plan.spec
+        self.execute_staged(x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`."""
+        plan, spec, watch = self.plan, self.plan.spec, Stopwatch()
         begun = 0
         for of_x, of_dy, dy_map in self.columns:
             for first in range(0, len(of_x), plan.batch):
                 some = slice(first, first + plan.batch)
                 plan.analyse(of_x[some], plan.of_x, x, plan.padded)
                 plan.analyse(of_dy[some], plan.of_dy, self.dy, dy_map)
+                watch.lap("forward transforms")
                 tiles = len(of_x[some])
                 tile_sums(plan.threads, tiles, spec.c, spec.k, plan.used // 2, plan.of_x, plan.of_dy, plan.sums, begun)
+                watch.lap("product")
                 begun = 1
         plan.sums[:, : plan.used] *= plan.scale
         into = y if self.flipped is None else self.flipped
         plan.synthesise(into.reshape(1, -1, spec.r, spec.s))
         if self.flipped is not None:
             y[...] = self.flipped[..., ::-1, ::-1]
+        watch.lap("inverse transform")
+        return watch.stages

@@ -8,7 +8,7 @@ forward Y = W·X      backward_data X = Wᵀ·dY, scattered      backward_weight
 from __future__ import annotations
 
 import math
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
@@ -24,7 +24,11 @@ from convbench.algorithm import (
     unsupported_dtype,
 )
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages, Stopwatch
 from convbench_algorithms.columns import Columns
+
+GATHER: Final = "gather columns"
+PRODUCT: Final = "product"
 
 
 @final
@@ -73,50 +77,68 @@ class _Im2colPlan(ConvPlan):
 
 
 @final
-class _Forward(PreparedConv):
+class _Forward(StagedConv):
     def __init__(self, plan: _Im2colPlan, w: Array) -> None:
         self.plan = plan
         self.operations = plan.spec.direct_flops
         self.w = w
 
     def execute(self, x: Array, y: Array) -> None:
-        plan, G = self.plan, self.plan.spec.groups
+        self.execute_staged(x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        plan, G, watch = self.plan, self.plan.spec.groups, Stopwatch()
         images, outputs, filters = _by_group(x, G), _matrices(y, G), _filters(self.w, G)
         for n, g in np.ndindex(len(x), G):
             plan.columns.gather(images[n, g], plan.matrix, 0)
+            watch.lap(GATHER)
             np.matmul(filters[g], plan.matrix, out=outputs[n, g])
+            watch.lap(PRODUCT)
+        return watch.stages
 
 
 @final
-class _BackwardData(PreparedConv):
+class _BackwardData(StagedConv):
     def __init__(self, plan: _Im2colPlan, w: Array) -> None:
         self.plan = plan
         self.operations = plan.spec.direct_flops
         self.w = w
 
     def execute(self, x: Array, y: Array) -> None:
-        plan, G = self.plan, self.plan.spec.groups
+        self.execute_staged(x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        plan, G, watch = self.plan, self.plan.spec.groups, Stopwatch()
         gradients, images, filters = _matrices(x, G), _by_group(y, G), _filters(self.w, G)
         for n, g in np.ndindex(len(x), G):
             np.matmul(filters[g].T, gradients[n, g], out=plan.matrix)
+            watch.lap(PRODUCT)
             plan.columns.scatter(plan.matrix, images[n, g])
+            watch.lap("scatter columns")
+        return watch.stages
 
 
 @final
-class _BackwardWeights(PreparedConv):
+class _BackwardWeights(StagedConv):
     def __init__(self, plan: _Im2colPlan, dy: Array) -> None:
         self.plan = plan
         self.operations = plan.spec.direct_flops
         self.dy = dy
 
     def execute(self, x: Array, y: Array) -> None:
-        plan, G = self.plan, self.plan.spec.groups
+        self.execute_staged(x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        plan, G, watch = self.plan, self.plan.spec.groups, Stopwatch()
         images, gradients, filters = _by_group(x, G), _matrices(self.dy, G), _filters(y, G)
         for n, g in np.ndindex(len(x), G):
             plan.columns.gather(images[n, g], plan.matrix, 0)
+            watch.lap(GATHER)
             np.matmul(gradients[n, g], plan.matrix.T, out=plan.part if n else filters[g])
             if n:
                 filters[g] += plan.part
+            watch.lap(PRODUCT)
+        return watch.stages
 
 
 def _by_group(x: Array, groups: int) -> Array:

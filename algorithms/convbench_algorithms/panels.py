@@ -16,9 +16,11 @@ from numba import njit, prange
 from convbench.algorithm import Array, ConvPlan, MiB, PreparedConv, Resources
 from convbench.boundary import IndexMap
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages
 from convbench_algorithms.blocking import Blocking, Jobs, Part, best_blocking, largest_part
 from convbench_algorithms.columns import Columns, gather_alone
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.kernel_clock import CLOCK, lapped, now_ns, stages_of
 from convbench_algorithms.product import multiply, sums_length
 
 KiB: Final = 2**10
@@ -40,14 +42,19 @@ class PackedPlan(ConvPlan):
     groups: int
     blocking: Blocking
     jobs: Jobs
+    stages: tuple[str, ...]
+    """What each job does."""
+    spent: Array
+    """[threads,stages]: see `kernel_clock`."""
 
     @abstractmethod
-    def run(self, W: Array, x: Array, y: Array, jobs: Jobs) -> None:
-        """Y = W ⋆ x for all of `jobs`; W [G,·] packed."""
+    def run(self, W: Array, x: Array, y: Array, jobs: Jobs, clock: int = 0) -> None:
+        """Y = W ⋆ x for all of `jobs`; W [G,·] packed. With a `clock`, `spent` gets what each stage took."""
 
     def prepare(self, w: Array) -> PreparedConv:
         """See `ConvPlan`."""
-        return PackedConv(self, self.blocking.packed(w.reshape(self.groups, len(w) // self.groups, -1)))
+        W = self.blocking.packed(w.reshape(self.groups, len(w) // self.groups, -1))
+        return StagedPackedConv(self, W) if len(self.stages) > 1 else PackedConv(self, W)
 
 
 @final
@@ -65,6 +72,25 @@ class PackedConv(PreparedConv):
 
 
 @final
+class StagedPackedConv(StagedConv):
+    """The same, where each job first brings its pixels into the layout of the product."""
+
+    def __init__(self, plan: PackedPlan, W: Array) -> None:
+        self.plan = plan
+        self.W = W
+
+    def execute(self, x: Array, y: Array) -> None:
+        """See `PreparedConv`."""
+        self.plan.run(self.W, x, y, self.plan.jobs)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`."""
+        self.plan.spent.fill(0)
+        self.plan.run(self.W, x, y, self.plan.jobs, CLOCK)
+        return stages_of(self.plan.stages, self.plan.spent)
+
+
+@final
 class PanelPlan(PackedPlan):
     """A convolution as products; `in_place` where each channel of x is a row of columns as it lies."""
 
@@ -73,6 +99,8 @@ class PanelPlan(PackedPlan):
         self.past_caches = writes_past_caches(spec)
         self.groups = spec.groups
         self.in_place = in_place
+        self.stages = ("product",) if in_place else ("gather columns", "product")
+        self.spent = np.zeros((resources.threads, 2), np.int64)
         T, pixels, size = math.prod(spec.w_shape[1:]), spec.p * spec.q, spec.itemsize
         lanes = lanes_of(size)
 
@@ -96,7 +124,7 @@ class PanelPlan(PackedPlan):
         nothing = np.empty((0, *spec.x_shape[1:]), spec.dtype), np.empty((0, *spec.y_shape[1:]), spec.dtype)
         self.run(np.empty((self.groups, 0), spec.dtype), *nothing, self.jobs[:0])  # compiles
 
-    def run(self, W: Array, x: Array, y: Array, jobs: Jobs) -> None:
+    def run(self, W: Array, x: Array, y: Array, jobs: Jobs, clock: int = 0) -> None:
         """See `PackedPlan`."""
         N, C, H, width = x.shape
         _, K, P, Q = y.shape
@@ -117,6 +145,8 @@ class PanelPlan(PackedPlan):
             self.panels,
             self.sums,
             self.past_caches,
+            clock,
+            self.spent,
         )
 
 
@@ -153,12 +183,15 @@ def _multiply_panels(
     panels: Array,
     sums: Array,
     past_caches: bool,
+    clock: int,
+    spent: Array,
 ) -> None:
-    """Y [N·G,K/G,1,P·Q] of images [N·G,C/G,H,W]; a panel and `sums` for each thread."""
+    """Y [N·G,K/G,1,P·Q] of images [N·G,C/G,H,W]; a panel, `sums` and, with a clock, `spent` for each thread."""
     threads = len(panels)
     T = len(starts)
     for thread in prange(threads):
         panel = panels[thread]
+        at = now_ns(clock) if clock else 0
         for job in range(thread * len(jobs) // threads, (thread + 1) * len(jobs) // threads):
             image, k, k_end, left, right = jobs[job]
             weights = W[image % len(W), k * T :]
@@ -169,4 +202,8 @@ def _multiply_panels(
             else:
                 columns = panel.reshape(T, len(panel) // T)[:, : right - left]
                 gather_alone(images[image], columns, left, rows, cols, inside, stride)
+                if clock:
+                    at = lapped(clock, at, spent[thread], 0)
                 multiply(wide, weights, panel, starts, 0, target, sums[thread], past_caches)
+                if clock:
+                    at = lapped(clock, at, spent[thread], 1)

@@ -31,6 +31,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.blocking import Jobs, Part, best_blocking, largest_part
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.kernel_clock import lapped, now_ns
 from convbench_algorithms.panels import PackedPlan, conflict, panel_bytes, writes_past_caches
 from convbench_algorithms.phase_tiles import fill_tile
 from convbench_algorithms.product import multiply, split, sums_length
@@ -67,6 +68,8 @@ class ShiftPlan(PackedPlan):
         self.groups, self.stride, self.left = spec.groups, spec.stride, spec.padding[1][0]
         self.rows, self.cols = index_maps(spec)
         size, threads = spec.itemsize, resources.threads
+        self.stages = ("fill tiles", "product")
+        self.spent = np.zeros((threads, len(self.stages)), np.int64)
         C, images = spec.c // spec.groups, spec.n * spec.groups
         # A filter smaller than the stride reads some of the phases only.
         phases = [min(extent, step) for extent, step in zip(spec.filter_extent, spec.stride, strict=True)]
@@ -118,7 +121,7 @@ class ShiftPlan(PackedPlan):
         nothing = np.empty((0, *spec.x_shape[1:]), spec.dtype), np.empty((0, *spec.y_shape[1:]), spec.dtype)
         self.run(np.empty((self.groups, 0), spec.dtype), *nothing, self.jobs[:0])  # compiles
 
-    def run(self, W: Array, x: Array, y: Array, jobs: Jobs) -> None:
+    def run(self, W: Array, x: Array, y: Array, jobs: Jobs, clock: int = 0) -> None:
         """See `PackedPlan`."""
         G = self.groups
         _multiply_tiles(
@@ -137,6 +140,8 @@ class ShiftPlan(PackedPlan):
             self.tiles,
             self.sums,
             self.past_caches,
+            clock,
+            self.spent,
         )
 
 
@@ -170,23 +175,30 @@ def _multiply_tiles(
     tiles: Array,
     sums: Array,
     past_caches: bool,
+    clock: int,
+    spent: Array,
 ) -> None:
-    """Y [N·G,K/G,P,Q] of images [N·G,C/G,H,W]; a tile and `sums` for each thread."""
+    """Y [N·G,K/G,P,Q] of images [N·G,C/G,H,W]; a tile, `sums` and, with a clock, `spent` for each thread."""
     threads = len(tiles)
     T = len(starts)
     P, Q = Y.shape[2:]
     across = len(col_edges) - 1
     for thread in prange(threads):
         tile = tiles[thread]
+        at = now_ns(clock) if clock else 0
         for job in range(thread * len(jobs) // threads, (thread + 1) * len(jobs) // threads):
             place, k, k_end, p, p_end = jobs[job]
             image = place // across
             q = col_edges[place % across]
             q_end = col_edges[place % across + 1]
             fill_tile(images[image], tile, rows, cols, left, u, v, pitch, p, q)
+            if clock:
+                at = lapped(clock, at, spent[thread], 0)
             weights = W[image % len(W), k * T :]
             if pitch == Q:  # no gaps between the lines: they are one
                 target = Y.reshape(len(Y), Y.shape[1], 1, P * Q)[image, k:k_end, :, p * Q : p_end * Q]
             else:
                 target = Y[image, k:k_end, p:p_end, q:q_end]
             multiply(wide, weights, tile.reshape(-1), starts, pitch, target, sums[thread], past_caches)
+            if clock:
+                at = lapped(clock, at, spent[thread], 1)

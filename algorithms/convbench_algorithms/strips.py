@@ -17,6 +17,7 @@ from numba import njit, prange
 
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
+from convbench_algorithms.kernel_clock import lapped, now_ns
 from convbench_algorithms.output_writes import alignment
 from convbench_algorithms.tap_sums import filter_columns, filter_rows, slide, transpose_rows
 
@@ -32,7 +33,7 @@ def kernel(u: int, v: int) -> Any:
     def convolve(
         x: Array, y: Array, columns: Array, rows: Array, row_map: IndexMap, col_map: IndexMap,
         geometry: IndexMap, units: IndexMap, column_pairs: IndexMap, row_pairs: IndexMap,
-        zeros: Array, all_lines: Array, windows: Array,
+        zeros: Array, all_lines: Array, windows: Array, clock: int, spent: Array,
     ) -> None:  # fmt: skip
         left, C, H, W = geometry[0], geometry[1], geometry[2], geometry[3]
         dh, dw = geometry[5], geometry[6]
@@ -45,6 +46,7 @@ def kernel(u: int, v: int) -> Any:
         shift, stream = alignment(y) if once else (0, False)
         for thread in prange(threads):
             lines, panels = all_lines[thread], windows[thread]
+            at = now_ns(clock) if clock else 0
             for i in range(thread * total // threads, (thread + 1) * total // threads):
                 n, k, p_first, p_last = units[i, 0], units[i, 1], units[i, 2], units[i, 3]
                 q_first = units[i, 4] + (shift if units[i, 4] > 0 else 0)
@@ -64,6 +66,8 @@ def kernel(u: int, v: int) -> Any:
                             _fill_lines(
                                 x, channel, row_map, p * u + have, zeros, col_map, left, W, q_first * v, seen, lines
                             )
+                            if clock:
+                                at = lapped(clock, at, spent[thread], 0)
                             for t in range(rank):
                                 for part in range(1 - ahead, 2):
                                     filter_columns(
@@ -71,6 +75,8 @@ def kernel(u: int, v: int) -> Any:
                                         panels[t, part * ahead :], have, count if part else ahead,
                                     )  # fmt: skip
                             have += lanes
+                            if clock:
+                                at = lapped(clock, at, spent[thread], 1)
                         for b in range(0, height, lanes):
                             for t in range(rank):
                                 for part in range(1 - ahead, 2):
@@ -83,6 +89,8 @@ def kernel(u: int, v: int) -> Any:
                         have = max(have - BATCH * u, 0)
                         for t in range(rank):
                             slide(panels[t], BATCH * u, have, ahead + count)
+                        if clock:
+                            at = lapped(clock, at, spent[thread], 2)
 
     return convolve
 

@@ -10,6 +10,7 @@ Where there are fewer tiles than threads, one worker takes them all and each ste
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, final
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported, unsupported_dtype
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages, Stopwatch
 from convbench_algorithms.fft_tiles import (
     CACHE_BYTES,
     MOST_TILES,
@@ -43,6 +45,12 @@ from convbench_algorithms.tile_copies import (
     parallel_scatter,
     scatter,
 )
+
+GATHER: Final = "gather tiles"
+FORWARD: Final = "forward transform"
+PRODUCT: Final = "product"
+INVERSE: Final = "inverse transform"
+SCATTER: Final = "scatter tiles"
 
 
 def unsupported_by_fft(spec: ConvSpec) -> Unsupported | None:
@@ -109,7 +117,7 @@ def tiles_in_batch(spec: ConvSpec, resources: Resources, grid: TileGrid, crew: i
 
 
 @final
-class TiledFft(PreparedConv):
+class TiledFft(StagedConv):
     """A plan with the spectra of its filters [K,C/groups,M·(N//2+1)]."""
 
     def __init__(self, plan: TiledFftPlan, filters: Array) -> None:
@@ -132,6 +140,19 @@ class TiledFft(PreparedConv):
             ]
             for future in pending:
                 future.result()
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`."""
+        plan, watch = self.plan, Stopwatch()
+        if plan.grid.adds:
+            y.fill(0)
+            watch.lap("clear output")
+        for parts in plan.phases:
+            pairs = list(zip(plan.workers, parts, strict=False))
+            run = map if plan.pool is None else plan.pool.map
+            for stages in run(lambda pair: pair[0].convolve_staged(x, self.filters, pair[1], y), pairs):
+                watch.count({name: spent_s / len(plan.workers) for name, spent_s in stages.items()})
+        return watch.stages
 
 
 @final
@@ -194,14 +215,31 @@ class Worker:
 
     def convolve(self, x: Array, filters: Array, tiles: TileOrigins, y: Array) -> None:
         """Take the tiles [T,3] of x [N,C,H,W] through to y [N,K,P,Q], a batch at a time."""
+        for _ in self._stages(x, filters, tiles, y):
+            pass
+
+    def convolve_staged(self, x: Array, filters: Array, tiles: TileOrigins, y: Array) -> Stages:
+        """The same, and what each stage took."""
+        watch = Stopwatch()
+        for stage in self._stages(x, filters, tiles, y):
+            watch.lap(stage)
+        return watch.stages
+
+    def _stages(self, x: Array, filters: Array, tiles: TileOrigins, y: Array) -> Iterator[str]:
+        """The work of `convolve`, which stops at the end of each stage and tells its name."""
         grid, kernels = self.grid, self.kernels
         for first in range(0, len(tiles), self.batch):
             some = tiles[first : first + self.batch]
             kernels.gather(x, some, *self.padded, self.take, self.real_x)
+            yield GATHER
             self.forward.execute()
+            yield FORWARD
             if self.depthwise:
                 kernels.depthwise_products(self.spectra_x, filters)
             else:
                 kernels.channel_sums(self.spectra_x, filters, self.spectra_y)
+            yield PRODUCT
             self.inverse.execute()
+            yield INVERSE
             kernels.scatter(self.real_y, some, self.keep, self.lead, self.stride, grid.adds, y)
+            yield SCATTER

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar, Final, final
 
@@ -23,9 +24,11 @@ from convbench.algorithm import (
     unsupported_dtype,
 )
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages, Stopwatch
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.backward import TrainingAlgorithm
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.kernel_clock import CLOCK, stages_of
 from convbench_algorithms.operations import filter_operations, winograd_operations
 from convbench_algorithms.thread_use import run_on
 from convbench_algorithms.winograd_blocking import Blocking, fits, padded_maps
@@ -44,6 +47,8 @@ from convbench_algorithms.winograd_weights import WinogradWeightsPlan, winograd_
 
 WORTH_A_THREAD: Final = 400_000
 """Multiply-adds of a vector, some 50 µs: layers of less are done by one thread before a second one has been woken."""
+
+STAGES: Final = {INTO_FREQUENCIES: "input transform", PRODUCTS: "product", BACK: "output transform"}
 
 
 class WinogradAlgorithm(TrainingAlgorithm):
@@ -154,6 +159,7 @@ class WinogradPlan(ConvPlan):
         self.M = aligned_zeros(blocking.M_shape, spec.dtype)
         self.lines = aligned_zeros(blocking.lines_shape, spec.dtype)
         self.taps = aligned_zeros(blocking.taps_shape, spec.dtype)
+        self.spent = np.zeros((self.threads, len(STAGES)), np.int64)
         extents = pair[0].m, spec.r, pair[1].m, spec.s
         self.run_stages, self.transform_filter = stages_for(*extents), filter_transform_for(*extents)
         self._compile()
@@ -178,7 +184,7 @@ class WinogradPlan(ConvPlan):
 
 
 @final
-class WinogradConv(PreparedConv):
+class WinogradConv(StagedConv):
     """A `WinogradPlan` with its transformed filter."""
 
     def __init__(self, plan: WinogradPlan, U: Array) -> None:
@@ -188,22 +194,35 @@ class WinogradConv(PreparedConv):
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`."""
-        blocking = self.plan.blocking
-        if not blocking.together:
-            self.run(ALL, 0, blocking.tiles, x, y)
-            return
+        if self.plan.blocking.together:
+            self._execute_together(x, y)
+        else:
+            self.run(ALL, 0, self.plan.blocking.tiles, x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`."""
+        if self.plan.blocking.together:
+            return self._execute_together(x, y)
+        self.plan.spent.fill(0)
+        self.run(ALL, 0, self.plan.blocking.tiles, x, y, CLOCK)
+        return stages_of(list(STAGES.values()), self.plan.spent)
+
+    def _execute_together(self, x: Array, y: Array) -> Stages:
+        blocking, watch = self.plan.blocking, Stopwatch()
         for first in range(0, blocking.tiles, blocking.block):
             last = min(first + blocking.block, blocking.tiles)
-            for stage in (INTO_FREQUENCIES, PRODUCTS, BACK):
+            for stage, name in STAGES.items():
                 self.run(stage, first, last, x, y)
+                watch.lap(name)
+        return watch.stages
 
-    def run(self, stages: int, first: int, last: int, x: Array, y: Array) -> None:
+    def run(self, stages: int, first: int, last: int, x: Array, y: Array, clock: int = 0) -> None:
         """The stages for the tiles `first` … `last`."""
         plan, spec = self.plan, self.plan.spec
         run_on(
             plan.threads, plan.run_stages, stages, first, last, plan.blocking.block, spec.groups, len(plan.lines),
             x, plan.rows, plan.cols, spec.padding[1][0], plan.B_h, plan.B_w, plan.A_h, plan.A_w,
-            self.U, plan.V, plan.M, plan.lines, y,
+            self.U, plan.V, plan.M, plan.lines, y, clock, plan.spent,
         )  # fmt: skip
 
 
@@ -243,7 +262,7 @@ def _slice_of(spec: ConvSpec, k: int) -> ConvSpec:
 
 
 @final
-class SlicedConv(PreparedConv):
+class SlicedConv(StagedConv):
     """A `SlicedPlan` with its filter [K,C/groups·R·S]."""
 
     def __init__(self, plan: SlicedPlan, w: Array) -> None:
@@ -255,7 +274,23 @@ class SlicedConv(PreparedConv):
         self.operations = slices * (filter_operations(plan.plan.spec, plan.plan.pair) + plan.spec.n * of_slice)
 
     def execute(self, x: Array, y: Array) -> None:
-        """See `PreparedConv`. The last slice of a group may compute some channels once more."""
+        """See `PreparedConv`."""
+        for some, target in self._slices(x, y):
+            self.slice.execute(some, target)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`."""
+        watch = Stopwatch()
+        for some, target in self._slices(x, y):
+            watch.lap("filter transform")
+            watch.count(self.slice.execute_staged(some, target))
+        return watch.stages
+
+    def _slices(self, x: Array, y: Array) -> Iterator[tuple[Array, Array]]:
+        """What each slice of channels reads and writes, one image after the other, with its filter transformed.
+
+        The last slice of a group may compute some channels once more.
+        """
         part, spec = self.plan.plan.spec, self.plan.spec
         per_group = spec.k // spec.groups
         for g in range(spec.groups):
@@ -263,5 +298,4 @@ class SlicedConv(PreparedConv):
                 first = g * per_group + min(k, per_group - part.k)
                 self.plan.plan.transform(self.w[first : first + part.k], self.plan.U)
                 for n in range(spec.n):
-                    channels = x[n : n + 1, g * part.c : (g + 1) * part.c]
-                    self.slice.execute(channels, y[n : n + 1, first : first + part.k])
+                    yield x[n : n + 1, g * part.c : (g + 1) * part.c], y[n : n + 1, first : first + part.k]

@@ -17,6 +17,7 @@ from numba import njit, prange
 from convbench.algorithm import Array
 from convbench.boundary import OUTSIDE, IndexMap
 from convbench_algorithms.emitter import lanes_of
+from convbench_algorithms.kernel_clock import lapped, now_ns
 from convbench_algorithms.lane_transposes import lanes_to_rows, rows_to_lanes
 from convbench_algorithms.winograd_kernels import filter_taps, input_columns, input_rows, output_tiles
 from convbench_algorithms.winograd_product import PANEL, multiply_panel
@@ -55,6 +56,8 @@ def stages_for(m_h: int, R: int, m_w: int, S: int) -> Any:
         M: Array,
         lines: Array,
         y: Array,
+        clock: int,
+        spent: Array,
     ) -> None:
         """The given stages for the tiles `first` … `last` of all images.
 
@@ -62,6 +65,7 @@ def stages_for(m_h: int, R: int, m_w: int, S: int) -> Any:
         an M [·,F,tiles,K] of its own. With one stage the threads share the channels of one block, and V[0], M[0].
         x [N,C,H,W], y [N,K,P,Q]; `rows` and `cols` map padded indices to those of x, which begins at padded
         column `left`; lines [threads,≥α_h and ≥m_h,·] is scratch; U is packed by `transform_filter`.
+        With a `clock`, `spent` [threads,3] gets what each thread took for each stage (see `kernel_clock`).
         """
         C = x.shape[1]
         K = y.shape[1]
@@ -80,6 +84,7 @@ def stages_for(m_h: int, R: int, m_w: int, S: int) -> Any:
             end = first + (last - first) * (own + 1) // teams
             blocks = (end - begin + block - 1) // block
             scratch = lines[thread]
+            at = now_ns(clock) if clock else 0
             for b in range(blocks):
                 t0 = begin + (end - begin) * b // blocks
                 t1 = begin + (end - begin) * (b + 1) // blocks
@@ -90,6 +95,8 @@ def stages_for(m_h: int, R: int, m_w: int, S: int) -> Any:
                         (y.shape[2] + m_h - 1) // m_h, (y.shape[3] + m_w - 1) // m_w,
                         share * units // shares, (share + 1) * units // shares, m_h, R, m_w, S,
                     )  # fmt: skip
+                if clock:
+                    at = lapped(clock, at, spent[thread], 0)
                 if stages & PRODUCTS:
                     units = len(U) * groups * panels
                     for unit in range(share * units // shares, (share + 1) * units // shares):
@@ -101,12 +108,16 @@ def stages_for(m_h: int, R: int, m_w: int, S: int) -> Any:
                         multiply_panel(
                             factors, V[own, f, :, g * depth :], sums, t1 - t0, depth, min(PANEL, per_group - v)
                         )
+                if clock:
+                    at = lapped(clock, at, spent[thread], 1)
                 if stages & BACK:
                     units = groups * per_group
                     _back(
                         M[own], A_h, A_w, scratch, y, t0, t1, groups, per_group,
                         share * units // shares, (share + 1) * units // shares, m_h, R, m_w, S,
                     )  # fmt: skip
+                if clock:
+                    at = lapped(clock, at, spent[thread], 2)
 
     return run_stages
 

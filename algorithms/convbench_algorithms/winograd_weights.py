@@ -26,6 +26,7 @@ from convbench.algorithm import (
 )
 from convbench.boundary import OUTSIDE
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages, Stopwatch
 from convbench_algorithms.aligned import aligned_zeros
 from convbench_algorithms.emitter import lanes_of
 from convbench_algorithms.operations import winograd_weights_operations
@@ -36,6 +37,9 @@ from convbench_algorithms.winograd_stages import INTO_FREQUENCIES, RUN, stages_f
 from convbench_algorithms.winograd_transforms import Transform, transforms
 
 Pair = tuple[Transform, Transform]
+
+NOT_WATCHED: Final = np.zeros((0, 0), np.int64)
+"""Where a call that is not timed stage by stage would leave its times."""
 
 MOST_TILES: Final = 512
 """Of a block: its V and D of one frequency fit the second-level cache for some hundred channels."""
@@ -108,7 +112,7 @@ class WinogradWeightsPlan(ConvPlan):
         run_on(
             self.threads, self.into, INTO_FREQUENCIES, first, last, self.block, self.spec.groups, self.threads,
             x, *self.maps, self.spec.padding[1][0], self.B_h, self.B_w, self.A_h, self.A_w,
-            self.sums[:, 0], self.V, self.V, self.lines, y,
+            self.sums[:, 0], self.V, self.V, self.lines, y, 0, NOT_WATCHED,
         )  # fmt: skip
 
     def _compile(self) -> None:
@@ -122,7 +126,7 @@ class WinogradWeightsPlan(ConvPlan):
 
 
 @final
-class WinogradWeights(PreparedConv):
+class WinogradWeights(StagedConv):
     """A plan and the dy that it reads."""
 
     def __init__(self, plan: WinogradWeightsPlan, dy: Array) -> None:
@@ -133,20 +137,28 @@ class WinogradWeights(PreparedConv):
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`."""
-        plan = self.plan
+        self.execute_staged(x, y)
+
+    def execute_staged(self, x: Array, y: Array) -> Stages:
+        """See `StagedConv`."""
+        plan, watch = self.plan, Stopwatch()
         for first in range(0, plan.tiles, plan.block):
             last = min(first + plan.block, plan.tiles)
             plan.transform_x(x, first, last, self.dy)
             self.transform_dy(first, last)
+            watch.lap("input transforms")
             run_on(
                 plan.threads, sum_products, plan.threads, last - first, plan.spec.groups, plan.per_group, plan.depth,
                 plan.V, plan.D, plan.sums, int(first > 0),
             )  # fmt: skip
+            watch.lap("product")
         if self.flipped is None:
             self.back(y)
         else:
             self.back(self.flipped)
             y[...] = self.flipped[..., ::-1, ::-1]
+        watch.lap("output transform")
+        return watch.stages
 
     def transform_dy(self, first: int, last: int) -> None:
         """D of the tiles `first` … `last`."""

@@ -24,6 +24,7 @@ class Effort:
     planned_s: float
     compiled_s: float
     prepared_s: float
+    staged_s: float
     checked_s: float
     harness_s: float
     overhead_s: float
@@ -35,8 +36,9 @@ class Effort:
 
     @property
     def measuring_s(self) -> float:
-        """Inside samples, warm-up, planning or agreement."""
-        return self.sampled_s + self.warmed_s + self.planned_s + self.compiled_s + self.prepared_s + self.checked_s
+        """Inside samples, warm-up, stages, planning or agreement."""
+        calls_s = self.sampled_s + self.warmed_s + self.staged_s
+        return calls_s + self.planned_s + self.compiled_s + self.prepared_s + self.checked_s
 
     def parts(self) -> list[tuple[str, float]]:
         """Each part and its seconds, largest first."""
@@ -46,6 +48,7 @@ class Effort:
             ("planning", self.planned_s),
             ("compiling", self.compiled_s),
             ("preparing filters", self.prepared_s),
+            ("stages", self.staged_s),
             ("agreement", self.checked_s),
             ("processes and the harness", self.harness_s),
         ]
@@ -66,9 +69,12 @@ def effort(info: RunInfo, blocks: Sequence[Block]) -> Effort:
     planned = sum(plan_alone_s(block) for block in blocks)
     compiled = sum((block.plan_s or 0.0) - plan_alone_s(block) for block in blocks)
     prepared = sum(block.prepare_s or 0.0 for block in blocks)
-    working = max(sum(block.worker_s for block in blocks), sampled + warmed + planned + compiled + prepared)
+    staged = sum(sum(times) for block in blocks for times in block.stages_s.values())
+    known = sampled + warmed + planned + compiled + prepared + staged
+    working = max(sum(block.worker_s for block in blocks), known)
     useful = max(float(info.options.get("useful_s", 0.0)), working)
     wall = max(float(info.options.get("wall_s", 0.0)), useful)
-    checked = useful - sampled - warmed - planned - compiled - prepared
     overhead = float(info.options.get("overhead_s", 0.0))
-    return Effort(sampled, warmed, planned, compiled, prepared, checked, wall - useful, overhead)
+    return Effort(
+        sampled, warmed, planned, compiled, prepared, staged, useful - known, wall - useful, overhead
+    )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from convbench.analysis.contenders import Contender, contenders
 from convbench.analysis.roofline import Roof, roof_of
+from convbench.analysis.stages import staged
 from convbench.result import Agreement, Block, Row, RunInfo
 
 
@@ -67,7 +69,13 @@ def _row(contender: Contender, roof: Roof | None) -> Row:
         device_bytes=_largest(block.device_bytes for block in blocks),
         of_roofline=roof.least_s(spec) / time.value if time and roof else None,
         operations=_largest(block.operations for block in blocks),
+        stages=_stages(contender),
     )
+
+
+def _stages(contender: Contender) -> str:
+    found = staged(contender)
+    return "" if found is None else json.dumps({stage.name: stage.time.value for stage in found.stages})
 
 
 def worst_agreement(blocks: Sequence[Block]) -> Agreement | None:

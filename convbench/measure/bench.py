@@ -71,6 +71,7 @@ class Bench:
     retaken_s: list[float] = field(default_factory=list)
     yardsticks_s: dict[str, list[float]] = field(default_factory=dict)
     cold_s: list[float] = field(default_factory=list)
+    stages_s: dict[str, list[float]] = field(default_factory=dict)
     accelerated: bool = False
     clocks_hz: list[float] = field(default_factory=list)
     transfers: dict[str, float] = field(default_factory=dict)
@@ -213,6 +214,16 @@ class Bench:
         if reason:
             self.judged, self.status, self.reason = judged, Status.DISAGREED, f"when timed: {reason}"
 
+    def tell_stages(self, effort: Effort) -> None:
+        """Time the stages of a few calls, when all that is to be judged has been judged."""
+        count = effort.stagings(self.call_s)
+        if self.status is not Status.PASSED or not self.samples_s or self.accelerated or not count:
+            return
+        try:
+            self.stages_s = self._ask("stages", count=count, rewarm=self.call_s < effort.rewarm_s)["stages_s"]
+        except WorkerFailedError as failure:
+            self._fail(failure)
+
     def close(self) -> None:
         """Let the worker drop the cell's arrays."""
         if self.alive:
@@ -248,6 +259,7 @@ class Bench:
             retaken_s=tuple(self.retaken_s),
             yardsticks={name: tuple(times) for name, times in self.yardsticks_s.items()},
             cold_s=tuple(self.cold_s),
+            stages_s={name: tuple(times) for name, times in self.stages_s.items()},
             **self.transfers,  # type: ignore[arg-type]
             switches=self.switches,
             faults=self.faults,

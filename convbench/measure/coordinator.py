@@ -230,6 +230,8 @@ class Coordinator:
             start, before_s = perf_counter(), bench.spent_s
             bench.judge_again(cases.output, case)
             self.useful_s += perf_counter() - start - (bench.spent_s - before_s)
+            if not self.budget.spent:
+                bench.tell_stages(self.options.effort)
             bench.close()
             if not bench.alive:
                 workers.drop(bench.algorithm, cell.threads)

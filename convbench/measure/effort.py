@@ -29,6 +29,10 @@ class Effort:
     """After how many samples x and y are moved, so that a block's median is not that of one lucky place."""
     cold_samples: int = 7
     """Single calls with cold caches, where a suite asks for them."""
+    staged_s: float = 0.05
+    """Time for calls that tell their stages, in a block; 0 for none."""
+    staged_calls: int = 7
+    """As many at most; one at least."""
     longest_retaken_s: float = 10e-3
     """A sample that takes longer stands, however disturbed."""
     rewarm_s: float = 5e-3
@@ -46,6 +50,10 @@ class Effort:
         """How often a disturbed sample is taken again: a long one is likely to be disturbed each time."""
         return 4 if call_s * self.batch(call_s) < self.longest_retaken_s else 0
 
+    def stagings(self, call_s: float) -> int:
+        """Calls that tell their stages."""
+        return min(max(round(self.staged_s / max(call_s, 1e-9)), 1), self.staged_calls) if self.staged_s else 0
+
     def samples(self, call_s: float, share_s: float) -> int:
         """Samples in a block that may take `share_s`."""
         sample_s = max(call_s * self.batch(call_s), 1e-9)
@@ -54,7 +62,7 @@ class Effort:
         return min(max(wanted, least), self.max_samples)
 
 
-QUICK = Effort(block_s=0.02, max_samples=5, warm_up_s=0.02)
+QUICK = Effort(block_s=0.02, max_samples=5, warm_up_s=0.02, staged_s=0.02)
 """For a first look (`--quick`), and for tests."""
 
 

@@ -38,6 +38,7 @@ from convbench.measure.compilations import Compilations, Compiled
 from convbench.measure.yardsticks import Yardsticks
 from convbench.result import Status
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv
 
 M_TRIM_THRESHOLD: Final = -1  # glibc's malloc.h
 M_MMAP_MAX: Final = -4
@@ -233,6 +234,17 @@ class Contender:
             self._cool()
             calls.append(self._batch_s(1))
         return {"calls_s": calls}
+
+    def stages(self, count: int, rewarm: bool) -> Reply:
+        """What each stage takes in some calls, after one that does not count; nothing of who has no stages to tell."""
+        found: dict[str, list[float]] = {}
+        if isinstance(self.prepared, StagedConv) and self.accelerator is None:
+            if rewarm:
+                self.prepared.execute_staged(self.x, self.y)
+            for _ in range(count):
+                for name, spent_s in self.prepared.execute_staged(self.x, self.y).items():
+                    found.setdefault(name, []).append(spent_s)
+        return {"stages_s": found}
 
     def transfers(self) -> Reply:
         """What a device's user pays beside its own time, in seconds: x there, y back, a call as the host sees it."""

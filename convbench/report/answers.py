@@ -12,12 +12,14 @@ from convbench.analysis.crossovers import Crossed, Crossover, crossovers
 from convbench.analysis.effort import Effort, effort
 from convbench.analysis.groups import Group, groups
 from convbench.analysis.pareto import Front, fronts
+from convbench.analysis.phases import Phases, phases
 from convbench.analysis.planes import Plane, planes
 from convbench.analysis.planning import Compilation, Planning, compilation, planning
 from convbench.analysis.quantities import factor, number_range, percent, plural, seconds
 from convbench.analysis.roofline import Roof, Spot, spots
-from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
+from convbench.analysis.sentences import cell_name, crossover_sentence, phases_sentences, place, winner_sentence
 from convbench.analysis.speedups import Speedup, speedups
+from convbench.analysis.stages import Staged, staged
 from convbench.analysis.table import error_share, rows, worst_agreement
 from convbench.analysis.totals import Total, totals
 from convbench.analysis.versus import Standing, standings
@@ -105,6 +107,17 @@ class Answers:
         return planning(self.info, self.blocks)
 
     @cached_property
+    def phases(self) -> list[Phases]:
+        """What plan, prepare and execute cost in each cell, and when whom pays for itself."""
+        return phases(self.info, self.contenders)
+
+    @cached_property
+    def stages(self) -> list[Staged]:
+        """The stages of every contender that tells them."""
+        found = (staged(contender) for contender in self.contenders.values())
+        return [one for one in found if one is not None]
+
+    @cached_property
     def compilation(self) -> Compilation | None:
         """What Numba compiled; None in runs from before that was counted."""
         return compilation(self.blocks)
@@ -133,7 +146,8 @@ class Answers:
 
     def sentences(self) -> list[str]:
         """The answer in about three sentences, each true as it stands and fit to be quoted."""
-        return [self._who_wins(), *self._where_they_cross(), self._is_it_right(), *self._cold_caches()]
+        told = [self._who_wins(), *self._where_they_cross(), *phases_sentences(self.phases)]
+        return [*told, self._is_it_right(), *self._cold_caches()]
 
     def _who_wins(self) -> str:
         if not self.winners:

@@ -69,7 +69,7 @@ def by_shape(answers: Answers, chart: Chart) -> Figure:
             axes.plot([min(values), max(values)], [rows[cell.key]] * 2, color=FAINT, linewidth=4, alpha=0.3, zorder=1)
     axes.set_xscale("log")
     frame(axes)
-    axes.set_yticks(range(len(group.cells)), [_shortened(cell_name(cell)) for cell in group.cells])
+    axes.set_yticks(range(len(group.cells)), [shortened(cell_name(cell)) for cell in group.cells])
     axes.set_ylim(len(group.cells) - 0.5, -0.5)
     low, high = axes.get_xlim()
     ticks = log_ticks(low, high, metric.base)
@@ -92,5 +92,6 @@ def by_shape(answers: Answers, chart: Chart) -> Figure:
     return figure
 
 
-def _shortened(name: str, most: int = 44) -> str:
+def shortened(name: str, most: int = 44) -> str:
+    """The name, cut where it has more characters than there is room for."""
     return name if len(name) <= most else f"{name[: most - 1]}…"

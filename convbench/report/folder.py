@@ -14,6 +14,7 @@ from convbench.report.drawing import draw, overviews, png, svg
 from convbench.report.figures import charts
 from convbench.report.html import comparison_page, page
 from convbench.report.markdown import summary
+from convbench.report.stage_bars import stage_figures
 from convbench.report.tabular import export
 from convbench.report.terminal import print_answers
 from convbench.result import Block, RunInfo
@@ -62,6 +63,6 @@ def _write_tables(folder: Path, answers: Answers) -> None:
 def _write_figures(folder: Path, answers: Answers) -> None:
     folder.mkdir(exist_ok=True)
     drawn = ((chart.name, draw(answers, chart)) for chart in charts(answers))
-    for name, figure in (*drawn, *overviews(answers)):
+    for name, figure in (*drawn, *overviews(answers), *stage_figures(answers)):
         (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
         (folder / f"{name}.png").write_bytes(png(figure))

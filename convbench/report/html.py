@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader
 
 from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, seconds
-from convbench.report import ceilings, closing, duels, trade_offs, views
+from convbench.report import ceilings, closing, duels, phases, trade_offs, views
 from convbench.report.answers import Answers
 from convbench.report.chart_data import chart_data
 from convbench.report.compare import comparison
@@ -66,6 +66,9 @@ def page(answers: Answers) -> str:
         compilation=answers.compilation,
         columns=RESULT_COLUMNS,
         results=list(views.result_lines(answers)),
+        phases=list(phases.places(answers)),
+        envelope_head=phases.ENVELOPE_HEAD,
+        cost_head=phases.COST_HEAD,
         device_columns=views.DEVICE_COLUMNS,
         on_device=list(views.device_lines(answers)),
         agreement=list(views.agreement_lines(answers)),

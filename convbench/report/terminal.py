@@ -14,13 +14,17 @@ from convbench.analysis.sentences import cell_name, finding, gaps, place, where,
 from convbench.report.answers import Answers
 from convbench.report.closing import HEAD, NOTE, closing_lines, closing_sentence
 from convbench.report.markdown import TIE, stretch_text
+from convbench.report.phases import stages_text
 
 MOST_FAILURES = 12
+FEW_CELLS = 4
+"""Of so many the stages are listed, too; of more, the page has them."""
 
 
 def print_answers(console: Console, answers: Answers) -> None:
     """Winners, crossovers, failures, plan times, ours against theirs, and where the time went."""
-    for title, head, lines in (_winners(answers), _crossovers(answers), _failures(answers), _planning(answers)):
+    tables = (_winners, _crossovers, _failures, _planning, _stages)
+    for title, head, lines in (table(answers) for table in tables):
         if not lines:
             continue
         if console.is_terminal:
@@ -105,6 +109,18 @@ def _failures(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, .
     if len(lines) > MOST_FAILURES:
         lines = [*lines[:MOST_FAILURES], (f"… and {len(lines) - MOST_FAILURES} more", "", "", "")]
     return "not timed", ("not timed", "status", "cells", "why"), lines
+
+
+def _stages(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Where cells are few."""
+    few = answers.stages if len(answers.info.cells) <= FEW_CELLS else []
+    several = len(answers.info.cells) > 1
+    lines: list[tuple[str, ...]] = []
+    for one in few:
+        cell = one.contender.cell
+        here = f"{place(cell.threads, cell.device, ())}, {cell_name(cell)}, " if several else ""
+        lines.append((here + one.contender.algorithm, stages_text(one)))
+    return "stages", ("algorithm", "inside execute"), lines
 
 
 def _planning(answers: Answers) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:

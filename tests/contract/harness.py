@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from time import perf_counter
 
 import numba
 import numpy as np
@@ -15,6 +16,7 @@ from convbench.agreement import Reference, full_reference, judge, precision_lost
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ErrorModel, PreparedConv, Resources
 from convbench.operands import Operands, operands
 from convbench.spec import ConvSpec
+from convbench.staged import StagedConv, Stages
 
 SEED = 20
 CANARY = 12345.0
@@ -97,6 +99,26 @@ def check_contract(algorithm: ConvAlgorithm, spec: ConvSpec, threads: int = 1, *
     made = Operands(made.prepared.copy(), made.input.copy())  # a fault may write to them
     y = convolve(algorithm, spec, made, threads, **limits)
     expect(y, reference, algorithm.error_model(spec))
+
+
+def check_stages(conv: StagedConv, spec: ConvSpec, x: Array) -> Stages:
+    """A staged call against `execute`, and what it says of its stages. Raises `BrokenContractError`."""
+    whole, staged = GuardedOutput(spec), GuardedOutput(spec)
+    before = x.copy()
+    conv.execute(x, whole.y)
+    start = perf_counter()
+    stages = conv.execute_staged(x, staged.y)
+    taken_s = perf_counter() - start
+    staged.check()
+    if not np.array_equal(before, x):
+        raise BrokenContractError("a staged call changed x")
+    if not np.array_equal(whole.y, staged.y, equal_nan=True):
+        raise BrokenContractError("a staged call gave another result than execute")
+    if len(stages) < 2 or not all(name.strip() for name in stages):
+        raise BrokenContractError(f"stages need two names or more: {list(stages)}")
+    if min(stages.values()) < 0 or not 0 < sum(stages.values()) <= taken_s:
+        raise BrokenContractError(f"stages of {taken_s} s cannot have taken {stages}")
+    return stages
 
 
 def check_precision(algorithm: ConvAlgorithm, spec: ConvSpec) -> None:

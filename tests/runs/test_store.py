@@ -19,6 +19,7 @@ def test_a_run_of_version_1_reads_as_one_of_today(tmp_path: Path) -> None:
     assert run.info.versus is None
     assert {cell.ground for cell in run.info.cells} == {""}
     assert {(block.status, block.compiled) for block in run.blocks} == {("passed", None)}
+    assert all(block.stages_s == {} for block in run.blocks)
     assert len(run.blocks) == 4
     write_report(tmp_path, run.info, run.blocks)
     assert "compiled:" not in (tmp_path / "summary.md").read_text()
