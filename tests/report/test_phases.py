@@ -68,10 +68,10 @@ def test_the_page_has_them_well_formed_and_escaped(answers):
     reader = Reader(text)
     assert reader.wrong == []
     assert reader.open == []
-    assert reader.scripts == 1
+    assert reader.scripts == 2
     for words in ("Phases: plan, prepare, execute", "Stages inside execute", "direct; from 3: fft", "mine &lt;script"):
         assert words in text
-    assert "Phases:" not in page(Answers(RUN.info(), []), {})
+    assert "Phases:" not in page(Answers(RUN.info(), []))
 
 
 def test_without_stages_there_are_phases_alone(tmp_path):
