@@ -1,6 +1,7 @@
 """The shipped networks give the figures of their papers and of the courses' notes, and no layer is taken on trust."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -326,6 +327,13 @@ def test_joins_nest_and_hold_no_values_of_their_own(read):
     assert block.y.shape == (4, 8, 8)
     assert block.activations == 4 * 64
     assert (block.y.field, block.y.depth) == ((3, 3), 1)
+
+
+def test_the_network_of_the_guide_is_one(read):
+    guide = (Path(__file__).parent.parent / "docs" / "networks.md").read_text(encoding="utf-8")
+    suite = read(guide.split("```yaml\n")[1].split("```")[0])
+    assert suite.layers.layers[-1].y.shape == (10, 1, 1)
+    assert len({tuple(cell.axes.items()) for cell in suite.cells(2)}) == 6
 
 
 # --- cells ------------------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ def _nonzero(count: int) -> str:
 
 
 def _megabytes(count: int) -> str:
+    if 0 < count < 2**20 / 100:
+        return "<0.01"
     return significant(count / 2**20, 2 if count < 2**20 else 3) if count else ""
 
 
