@@ -323,7 +323,7 @@ def describe(
     from convbench.spec import ConvSpec
 
     suite = None if runs.is_spec(what) else runs.suite_of(what)
-    network = None if suite is None else suite.layers
+    network = None if suite is None else suite.network
     if suite is None:
         print_table(console, ("what", "how much"), describing.describe_spec(ConvSpec.parse(what)))
     elif network is None:

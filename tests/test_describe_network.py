@@ -16,7 +16,7 @@ from convbench.suite import find_suite, load_suite
 
 
 def printed(name, width=None):
-    network = load_suite(find_suite(f"networks/{name}")).layers
+    network = load_suite(find_suite(f"networks/{name}")).network
     file = io.StringIO()
     console = Console(file=file, force_terminal=width is not None, width=width, highlight=False, no_color=True)
     print_network(console, describe_network(network), network_totals(network))
@@ -65,7 +65,7 @@ def test_the_figures_of_the_notes_are_printed():
 
 
 def test_the_totals_say_what_they_count():
-    assert network_totals(load_suite(find_suite("networks/vgg16")).layers) == (
+    assert network_totals(load_suite(find_suite("networks/vgg16")).network) == (
         ("layers", "16 with weights, 16 one after another; 12 distinct convolutions"),
         ("parameters", "138,357,544 = 138,344,128 weights + 13,416 biases, 527.8 MiB"),
         ("multiply-adds", "15,470,264,320 an image, 30.94 GFLOP"),
@@ -73,7 +73,7 @@ def test_the_totals_say_what_they_count():
         ("receptive field", "404 × 404 elements of the image, from one output to the next 32 × 32"),
         ("most workspace", "im2col 110.2 MiB (conv1_2), FFT 965.5 MiB (conv4_3)"),
     )
-    parameters = dict(network_totals(load_suite(find_suite("networks/resnet50")).layers))["parameters"]
+    parameters = dict(network_totals(load_suite(find_suite("networks/resnet50")).network))["parameters"]
     assert "25,557,032 = 25,502,912 weights + 1,000 biases + 53,120 scales and shifts of batch norm" in parameters
 
 
@@ -91,7 +91,7 @@ def test_the_table_is_as_wide_as_the_terminal():
 
 
 def test_joins_are_summed_and_not_drawn():
-    network = load_suite(find_suite("networks/googlenet")).layers
+    network = load_suite(find_suite("networks/googlenet")).network
     lines = describe_network(network)
     leaves, tops = [one for one in lines if not one.is_join], [one for one in lines if one.level == 0]
     for what in ("weights", "parameters", "multiply_adds", "activation_bytes"):
@@ -115,7 +115,7 @@ def test_fft_bytes_are_what_fft_plans(spec):
 
 
 def test_a_picture_has_a_bar_for_each_layer_with_weights(tmp_path):
-    network = load_suite(find_suite("networks/mobilenet")).layers
+    network = load_suite(find_suite("networks/mobilenet")).network
     layers = describe_network(network)
     figure = draw("mobilenet", layers)
     assert [len(axes.patches) for axes in figure.axes] == [28, 28]

@@ -16,7 +16,7 @@ NETWORKS = sorted(name.removeprefix("networks/") for name in shipped_suites() if
 
 
 def network(name):
-    return load_suite(find_suite(f"networks/{name}")).layers
+    return load_suite(find_suite(f"networks/{name}")).network
 
 
 def leaves(name):
@@ -291,7 +291,7 @@ def test_a_bias_goes_where_a_normalisation_comes_unless_said(read):
             - both: {conv: 3, k: 4, bias: true}
             - neither: {conv: 1, k: 4, batch_norm: false, bias: false}
             - biased: {conv: 1, k: 4, batch_norm: false}
-        """).layers.layers
+        """).network.layers
     assert [(layer.biases, layer.norms) for layer in layers] == [(0, 8), (4, 8), (0, 0), (4, 0)]
 
 
@@ -305,7 +305,7 @@ def test_pairs_words_and_dilations(read):
             - b: {depthwise: 3, stride: [2, 1], padding: [1, 0]}
             - c: {max_pool: [3, 2], rounding: floor}
             - d: {average_pool: global}
-        """).layers.layers
+        """).network.layers
     assert [layer.y.shape for layer in layers] == [(4, 16, 12), (4, 8, 10), (4, 2, 5), (4, 1, 1)]
     assert layers[0].y.field == (5, 9)
     assert layers[1].spec.groups == 4
@@ -322,7 +322,7 @@ def test_joins_nest_and_hold_no_values_of_their_own(read):
                 add:
                   - [mix: {concatenate: [[a: {conv: 1, k: 2}], [b: {conv: 3, padding: 1, k: 2}]]}]
                   - identity
-        """).layers.layers
+        """).network.layers
     assert [leaf.name for leaf in block.leaves] == ["block/mix/a", "block/mix/b"]
     assert block.y.shape == (4, 8, 8)
     assert block.activations == 4 * 64
@@ -332,7 +332,7 @@ def test_joins_nest_and_hold_no_values_of_their_own(read):
 def test_the_network_of_the_guide_is_one(read):
     guide = (Path(__file__).parent.parent / "docs" / "networks.md").read_text(encoding="utf-8")
     suite = read(guide.split("```yaml\n")[1].split("```")[0])
-    assert suite.layers.layers[-1].y.shape == (10, 1, 1)
+    assert suite.network.layers[-1].y.shape == (10, 1, 1)
     assert len({tuple(cell.axes.items()) for cell in suite.cells(2)}) == 6
 
 
@@ -388,10 +388,10 @@ def test_a_network_is_taken_from_another_file(read, tmp_path):
     (tmp_path / "base.yaml").write_text(
         "network: {input: 3x8x8, batch: 2, layers: [a: {conv: 3, k: 4}, b: {fully_connected: 5}]}"
     )
-    same = read("network: base.yaml").layers
+    same = read("network: base.yaml").network
     assert [leaf.y.shape for leaf in same.leaves] == [(4, 6, 6), (5, 1, 1)]
     assert same.batches == (2,)
-    larger = read("network: {file: base.yaml, input: 3x9x10, batch: 1}").layers
+    larger = read("network: {file: base.yaml, input: 3x9x10, batch: 1}").network
     assert [leaf.y.shape for leaf in larger.leaves] == [(4, 7, 8), (5, 2, 3)]
     assert larger.batches == (1,)
 

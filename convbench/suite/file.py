@@ -15,7 +15,7 @@ from convbench.algorithm import Devices
 from convbench.errors import SpecError, SuiteError, choices
 from convbench.spec import ConvSpec
 from convbench.suite.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
-from convbench.suite.layers import Network
+from convbench.suite.layers import WrittenNetwork
 from convbench.suite.values import (
     DEFINITIONS,
     DURATION,
@@ -140,7 +140,7 @@ class SuiteFile(BaseModel):
     """Single problems, as settings or as a spec's id, each with a weight: how often a network has it."""
     shapes_from: Table | None = None
     """A CSV file of layers beside the suite, with columns source,name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,…"""
-    network: Network | None = None
+    written_network: WrittenNetwork | None = Field(None, alias="network")
     """A network's layers, each convolution and fully connected layer of which is measured, weighted by how often there
     is one like it; or the `file` of another suite's network, at another `input`. Of `batch` and `direction` there may
     be several. `backward_data` leaves out the layers that see the input itself, whose gradient nobody needs. What is

@@ -150,8 +150,8 @@ def kind_of(body: Mapping[str, Any]) -> str:
     return next(kind for kind in KINDS if kind in body)
 
 
-Layer = Annotated[dict[str, Annotated[dict[str, Any], _Kinds()]], BeforeValidator(_one_layer)]
-Layers = TypeAliasType("Layers", Annotated[tuple[Layer, ...], BeforeValidator(_layers)])
+_Layer = Annotated[dict[str, Annotated[dict[str, Any], _Kinds()]], BeforeValidator(_one_layer)]
+Layers = TypeAliasType("Layers", Annotated[tuple[_Layer, ...], BeforeValidator(_layers)])
 _SomeLayers = Annotated[Layers, BeforeValidator(_some_layers)]
 _Branches = Annotated[tuple[Annotated[Layers, _Branch()], ...], BeforeValidator(_branches)]
 
@@ -197,7 +197,7 @@ def _own_or_filed(value: object) -> object:
     return value
 
 
-Network = Annotated[
+WrittenNetwork = Annotated[
     dict[str, Any],
     Keys({**_EITHER, **_OWN, "file": _TEXT}),
     BeforeValidator(_own_or_filed),

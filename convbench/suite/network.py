@@ -53,7 +53,7 @@ class Network:
 
 def read_network(suite: SuiteFile, document: Document, folder: Path) -> Network | None:
     """The suite's network, None where it has none. Raises `SuiteError` for one that cannot be."""
-    said = suite.network
+    said = suite.written_network
     if said is None:
         return None
     _check_alone(suite, document)
@@ -92,7 +92,7 @@ def _filed(name: str, document: Document, folder: Path) -> tuple[Mapping[str, An
     if not is_file(file):
         raise document.error(place, f"no such file: {shorten(name)}")
     other = read_yaml(file)
-    own = validated(SuiteFile, other).network
+    own = validated(SuiteFile, other).written_network
     if own is None or "file" in own:
         raise document.error(place, f"{shorten(name)} has no network with layers of its own")
     return own, other

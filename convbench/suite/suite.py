@@ -38,12 +38,12 @@ class Suite(SuiteFile):
     _document: Document = PrivateAttr()
     _points: tuple[Point, ...] = PrivateAttr(default=())
     _between: tuple[Point, ...] = PrivateAttr(default=())
-    _layers: Network | None = PrivateAttr(default=None)
+    _network: Network | None = PrivateAttr(default=None)
 
     @property
-    def layers(self) -> Network | None:
-        """The network that the suite is of, layer by layer; None where it is of none."""
-        return self._layers
+    def network(self) -> Network | None:
+        """The network that the suite is, layer by layer; None where it is none."""
+        return self._network
 
     @property
     def text(self) -> str:
@@ -189,13 +189,14 @@ def suite_from_spec(
 
 
 def find_suite(text: str) -> Path:
-    """The file of a suite that is named by its path, or a shipped one's bare name (`fft_vs_direct`)."""
+    """The file of a suite that is named by its path, or a shipped one's bare name (`fft_vs_direct`, `vgg16`)."""
     if text.endswith((".yaml", ".yml")) or "\0" in text or Path(text).is_file():
         return Path(text)
     shipped = shipped_suites()
-    if text not in shipped:
+    found = [name for name in shipped if name == text or name.endswith(f"/{text}")]
+    if not found:
         raise SuiteError(unknown("suite", text, shipped))
-    return shipped[text]
+    return shipped[found[0]]
 
 
 def shape_table_file(name: str) -> Path:
@@ -226,8 +227,8 @@ def _load(document: Document, folder: Path, stem: str) -> Suite:
         updates["input"] = _input(suite.input, folder, document)
     suite = suite.model_copy(update=updates)
     suite._document = document
-    suite._layers = read_network(suite, document, folder)
-    suite._points = expand(suite, document, folder, suite._layers)
+    suite._network = read_network(suite, document, folder)
+    suite._points = expand(suite, document, folder, suite._network)
     suite._between = between(suite, document)
     return suite
 
