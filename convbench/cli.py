@@ -308,19 +308,35 @@ def verify(
 
 
 @app.command()
-def describe(what: Annotated[str, typer.Argument(metavar="SUITE|SPEC", help="a suite or a spec id")]) -> int:
-    """Shapes, parameters, FLOPs and memory of a problem or of a suite's cells; no timing."""
+def describe(
+    what: Annotated[str, typer.Argument(metavar="SUITE|SPEC", help="a suite, a network, or a spec id")],
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg|png", help="a picture of a network's cost, layer by layer")
+    ] = None,
+) -> int:
+    """Shapes, parameters, FLOPs and memory of a problem, of a network's layers or of a suite's cells; no timing."""
     from convbench import describe as describing
     from convbench import runs
     from convbench.machine import usable_cores
     from convbench.report.listings import print_cells, print_table
+    from convbench.report.network import print_network
     from convbench.spec import ConvSpec
 
-    if runs.is_spec(what):
+    suite = None if runs.is_spec(what) else runs.suite_of(what)
+    network = None if suite is None else suite.network
+    if suite is None:
         print_table(console, ("what", "how much"), describing.describe_spec(ConvSpec.parse(what)))
-    else:
-        suite = runs.suite_of(what)
+    elif network is None:
         print_cells(console, describing.describe_cells(suite.cells(len(usable_cores()))))
+    else:
+        print_network(console, describing.describe_network(network), describing.network_totals(network))
+    if figure is not None:
+        if suite is None or network is None:
+            raise ConvbenchError(f"--figure: a picture is of a network's layers, and {what} has none")
+        from convbench.report.network_figure import write_figure
+
+        write_figure(figure, suite.name, describing.describe_network(network))
+        console.print(f"figure: {figure}", soft_wrap=True)
     return ExitCode.FINE
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from convbench.result import Cell
-from convbench.spec import ConvSpec, receptive_field
+from convbench.spec import ConvSpec, Pair, receptive_field
+from convbench.suite import Layer, Network
 
 
 class Fact(NamedTuple):
@@ -30,6 +31,29 @@ class SpecSummary(NamedTuple):
     minimal_bytes: int
     flops_per_byte: float
     columns_bytes: int
+
+
+class LayerSummary(NamedTuple):
+    """One layer of a network, for one image; a join (`level` says how deep in joins) has its parts' figures in sum."""
+
+    name: str
+    kind: str
+    level: int
+    x_shape: tuple[int, int, int]
+    kernel: str
+    y_shape: tuple[int, int, int]
+    weights: int
+    parameters: int
+    multiply_adds: int
+    share: float
+    """Of the network's multiply-adds."""
+    activation_bytes: int
+    field: Pair
+    jump: Pair
+    columns_shape: Pair | None
+    columns_bytes: int
+    fft_bytes: int
+    is_join: bool
 
 
 def describe_spec(spec: ConvSpec) -> tuple[Fact, ...]:
@@ -67,6 +91,84 @@ def describe_cells(cells: Iterable[Cell]) -> tuple[SpecSummary, ...]:
     return tuple(_summary(spec, same) for spec, same in by_spec.items())
 
 
+def describe_network(network: Network) -> tuple[LayerSummary, ...]:
+    """A line a layer, in order; a join before its parts."""
+    whole = sum(layer.multiply_adds for layer in network.layers)
+    return tuple(
+        LayerSummary(
+            name=layer.name,
+            kind=layer.kind,
+            level=level,
+            x_shape=layer.x.shape,
+            kernel=_kernel(layer),
+            y_shape=layer.y.shape,
+            weights=layer.weights,
+            parameters=layer.parameters,
+            multiply_adds=layer.multiply_adds,
+            share=layer.multiply_adds / whole,
+            activation_bytes=network.itemsize * layer.activations,
+            field=layer.y.field,
+            jump=layer.y.jump,
+            columns_shape=layer.spec.columns_shape if layer.spec else None,
+            columns_bytes=max((columns_bytes(leaf.spec) for leaf in layer.leaves if leaf.spec), default=0),
+            fft_bytes=max((fft_bytes(leaf.spec) for leaf in layer.leaves if leaf.spec), default=0),
+            is_join=bool(layer.parts),
+        )
+        for layer, level in _outline(network.layers, 0)
+    )
+
+
+def network_totals(network: Network) -> tuple[Fact, ...]:
+    """What all layers come to, for one image."""
+    leaves = list(network.leaves)
+    learning = [(leaf, leaf.spec) for leaf in leaves if leaf.spec is not None]
+    weights, biases, norms = (
+        sum(counts) for counts in zip(*((f.weights, f.biases, f.norms) for f in leaves), strict=True)
+    )
+    kinds = [f"{weights:,} weights", f"{biases:,} biases"]
+    kinds += [f"{norms:,} scales and shifts of batch normalisation"] if norms else []
+    multiply_adds = sum(leaf.multiply_adds for leaf in leaves)
+    values = math.prod(network.input_shape) + sum(leaf.activations for leaf in leaves)
+    held = network.itemsize * values
+    end = network.layers[-1].y
+    columns, column_layer = max((columns_bytes(spec), leaf.name) for leaf, spec in learning)
+    spectra, spectra_layer = max((fft_bytes(spec), leaf.name) for leaf, spec in learning)
+    distinct = len({spec for _, spec in learning})
+    parameters = weights + biases + norms
+    return (
+        Fact(
+            "layers", f"{len(learning)} with weights, {end.depth} one after another; {distinct} distinct convolutions"
+        ),
+        Fact("parameters", f"{parameters:,} = {' + '.join(kinds)}, {size(network.itemsize * parameters)}"),
+        Fact("multiply-adds", f"{multiply_adds:,} an image, {2 * multiply_adds / 1e9:,.4g} GFLOP"),
+        Fact("activations", f"{values:,} values with the image, {size(held)}; with their gradients {size(2 * held)}"),
+        Fact(
+            "receptive field",
+            f"{_extent(end.field)} elements of the image, from one output to the next {_extent(end.jump)}",
+        ),
+        Fact("most workspace", f"im2col {size(columns)} ({column_layer}), FFT {size(spectra)} ({spectra_layer})"),
+    )
+
+
+def columns_bytes(spec: ConvSpec) -> int:
+    """What im2col makes of one image: C·R·S × P·Q values."""
+    return spec.itemsize * math.prod(spec.columns_shape)
+
+
+def fft_bytes(spec: ConvSpec) -> int:
+    """What the FFT of one whole image needs beside x, w and y: what `fft` plans.
+
+    On M × N, the next lengths that FFTW likes after what the outputs see: [max(C,K),M,N] real, and the half spectra
+    of x [C,M,N/2+1], of w [K,C/groups,M,N/2+1] and of y [K,M,N/2+1] complex; depthwise, y's take the place of x's.
+    """
+    import pyfftw
+
+    seen = zip((spec.p, spec.q), spec.stride, spec.filter_extent, strict=True)
+    M, N = (2 * int(pyfftw.next_fast_len(-(-((p - 1) * u + r) // 2))) for p, u, r in seen)
+    spectra = spec.k * (spec.c // spec.groups) + spec.c + (0 if spec.c == spec.k == spec.groups else spec.k)
+    return spec.itemsize * M * (max(spec.c, spec.k) * N + 2 * spectra * (N // 2 + 1))
+
+
 def size(count_bytes: int) -> str:
     """Bytes for people: `4.2 MiB`."""
     unit, name = max((u for u in _UNITS if u[0] <= max(count_bytes, 1)), key=lambda u: u[0])
@@ -89,6 +191,33 @@ def _summary(spec: ConvSpec, cells: list[Cell]) -> SpecSummary:
         flops_per_byte=spec.direct_flops / spec.minimal_bytes,
         columns_bytes=spec.itemsize * spec.n * math.prod(spec.columns_shape),
     )
+
+
+def _outline(layers: Iterable[Layer], level: int) -> Iterator[tuple[Layer, int]]:
+    for layer in layers:
+        yield layer, level
+        yield from _outline(layer.parts, level + 1)
+
+
+def _kernel(layer: Layer) -> str:
+    """`11×11/4`, `5×5+2 g2`: extent, stride, padding, dilation and groups, those that say something."""
+    if layer.parts:
+        return layer.kind
+    text = "×".join(map(str, layer.window))
+    if layer.stride != (1, 1):
+        text += "/" + _equal(layer.stride)
+    if layer.padding != ((0, 0), (0, 0)):
+        text += "+" + _equal(tuple(_equal(side, ".") for side in layer.padding))
+    if layer.spec and layer.spec.dilation != (1, 1):
+        text += " d" + _equal(layer.spec.dilation)
+    if layer.spec and layer.spec.groups > 1:
+        text += f" g{layer.spec.groups}"
+    return text
+
+
+def _equal(pair: Iterable[object], join: str = "×") -> str:
+    words = list(map(str, pair))
+    return words[0] if len(set(words)) == 1 else join.join(words)
 
 
 def _field(spec: ConvSpec, axis: int) -> int:

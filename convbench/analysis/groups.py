@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ class Group:
 
 def main_axis(info: RunInfo) -> str | None:
     """The numeric axis with the most values: what charts have across; None for a list of shapes."""
+    if of_lists(info):
+        return None
     values: dict[str, set[AxisValue]] = {}
     for cell in info.cells:
         for name, value in cell.axes.items():
@@ -33,13 +36,22 @@ def main_axis(info: RunInfo) -> str | None:
     return best if best is not None and len(values[best]) > 1 else None
 
 
+def of_lists(info: RunInfo) -> bool:
+    """Whether coordinates are shared by several problems, so that each says which list of shapes a cell is of.
+
+    A network's layers at a batch of 8, say: its time is to be summed, and not to be drawn along the batch.
+    """
+    seen = Counter((cell.device, cell.threads, *sorted(cell.axes.items())) for cell in info.cells if cell.axes)
+    return max(seen.values(), default=0) > 1
+
+
 def groups(info: RunInfo) -> list[Group]:
     """The groups, by device and threads first, then in the suite's order."""
-    axis = main_axis(info)
+    axis, lists = main_axis(info), of_lists(info)
     collected: dict[tuple[str, int, Fixed], list[Cell]] = {}
     for cell in info.cells:
         along = axis if axis in cell.axes else None
-        fixed = tuple((name, value) for name, value in cell.axes.items() if name != axis) if along else ()
+        fixed = tuple((name, value) for name, value in cell.axes.items() if name != axis) if along or lists else ()
         collected.setdefault((cell.device, cell.threads, fixed), []).append(cell)
     found = []
     for (device, threads, fixed), cells in collected.items():

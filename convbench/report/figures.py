@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from convbench.analysis.contenders import Contender
-from convbench.analysis.groups import Group
+from convbench.analysis.groups import Fixed, Group
 from convbench.analysis.sentences import place
 from convbench.analysis.table import error_share, worst_agreement
 from convbench.report.answers import Answers
@@ -106,7 +106,7 @@ METRICS: Final = (TIME, GFLOPS, BEHIND, ACCURACY, WORKSPACE)
 
 @dataclass(frozen=True)
 class Chart:
-    """One figure to draw: a metric, for all groups at one number of threads."""
+    """One figure to draw: a metric at one number of threads, for all groups along an axis or for one list of shapes."""
 
     name: str
     title: str
@@ -116,15 +116,16 @@ class Chart:
 
 def charts(answers: Answers) -> Iterator[Chart]:
     """The figures that the run has data for, by threads, then by metric."""
-    kinds: dict[tuple[str, int, bool], list[Group]] = {}
+    kinds: dict[tuple[str, int, bool, Fixed], list[Group]] = {}
     for group in answers.groups:
-        kinds.setdefault((group.device, group.threads, group.axis is not None), []).append(group)
-    for (device, threads, swept), found in kinds.items():
-        where = place(threads, device, ())
+        swept = group.axis is not None
+        kinds.setdefault((group.device, group.threads, swept, () if swept else group.fixed), []).append(group)
+    for (device, threads, swept, fixed), found in kinds.items():
+        where = place(threads, device, fixed)
         for metric in METRICS:
             shown = [group for group in found if _has_data(answers, group, metric)]
             if shown:
-                name = "-".join([metric.key, *([] if swept else ["shapes"]), where.replace(" ", "")])
+                name = "-".join([metric.key, *([] if swept else ["shapes"]), where.replace(" ", "").replace(",", "-")])
                 title = metric.title if swept else metric.listed_title or metric.title
                 yield Chart(name, f"{title}, {where}", metric, tuple(shown))
 

@@ -13,7 +13,8 @@ from convbench.errors import SpecError, SuiteError
 from convbench.result import AxisValue
 from convbench.spec import ConvSpec
 from convbench.suite.axes import Settings, coordinate, resolve
-from convbench.suite.file import SuiteFile, Thread
+from convbench.suite.file import SuiteFile, Thread, is_file
+from convbench.suite.network import Network
 from convbench.suite.shape_table import read_shape_table
 from convbench.suite.yaml_lines import Document, Place, shorten, unknown
 
@@ -35,16 +36,18 @@ class Point:
     ground: str = ""
 
 
-def expand(suite: SuiteFile, document: Document, folder: Path) -> tuple[Point, ...]:
-    """All points of a suite; `folder` is where its `shapes_from` starts.
+def expand(suite: SuiteFile, document: Document, folder: Path, network: Network | None) -> tuple[Point, ...]:
+    """All points of a suite; `folder` is where its `shapes_from` starts, and `network` the one that it has.
 
     Raises `SuiteError` for a problem that cannot exist, for too many of them or none, for a crossover
     along an axis that no sweep varies, and for a target on a ground without cells.
     """
     _check_size(suite, document)
     points = (*_swept(suite, document), *_listed(suite, document), *_tabled(suite, document, folder))
+    if network is not None:
+        points = tuple(_networked(suite, network))
     if not points:
-        raise document.error((), "the suite names no cell: give sweep, shapes or shapes_from")
+        raise document.error((), "the suite names no cell: give sweep, shapes, shapes_from or network")
     if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows count only now
         raise document.error(("shapes_from",), f"more than {MAX_CELLS:,} cells")
     _check_crossovers(suite, points, document)
@@ -136,7 +139,7 @@ def _tabled(suite: SuiteFile, document: Document, folder: Path) -> Iterator[Poin
         return
     place: Place = ("shapes_from",)
     file = folder / table["file"]
-    if not _is_file(file):
+    if not is_file(file):
         raise document.error(place, f"no such file: {shorten(table['file'])}")
     for row in read_shape_table(file, table.get("source", ()), table.get("batch")):
         try:
@@ -146,11 +149,10 @@ def _tabled(suite: SuiteFile, document: Document, folder: Path) -> Iterator[Poin
         yield Point(spec, _threads(suite.defaults, {}), {}, row.weight, row.name, _ground(suite.defaults, {}))
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a NUL
-        return False
+def _networked(suite: SuiteFile, network: Network) -> Iterator[Point]:
+    threads, ground = _threads(suite.defaults, {}), _ground(suite.defaults, {})
+    for spec, name, count, axes in network.problems():
+        yield Point(spec, threads, axes, float(count), name, ground)
 
 
 def _resolve(suite: SuiteFile, own: Settings, document: Document, place: Place) -> ConvSpec:

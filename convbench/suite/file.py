@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
-from typing import Annotated, Any, Final, get_args
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic import WithJsonSchema as Schema
 
 from convbench.algorithm import Devices
-from convbench.errors import SpecError, choices
+from convbench.errors import SpecError, SuiteError, choices
 from convbench.spec import ConvSpec
 from convbench.suite.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
+from convbench.suite.layers import WrittenNetwork
 from convbench.suite.values import (
     DEFINITIONS,
     DURATION,
@@ -32,6 +34,7 @@ from convbench.suite.values import (
     whole,
     word,
 )
+from convbench.suite.yaml_lines import Document, Place
 
 SCHEMA_VERSION: Final = 1
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
@@ -137,6 +140,12 @@ class SuiteFile(BaseModel):
     """Single problems, as settings or as a spec's id, each with a weight: how often a network has it."""
     shapes_from: Table | None = None
     """A CSV file of layers beside the suite, with columns source,name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,…"""
+    written_network: WrittenNetwork | None = Field(None, alias="network")
+    """A network's layers, each convolution and fully connected layer of which is measured, weighted by how often there
+    is one like it; or the `file` of another suite's network, at another `input`. Of `batch` and `direction` there may
+    be several. `backward_data` leaves out the layers that see the input itself, whose gradient nobody needs. What is
+    said of `bias`, `batch_norm` and the `rounding` of pools holds for every layer that does not say otherwise.
+    """
     algorithms: Selectors = ()
     """Names, and `tag: …` for all with that tag (`not: …` for those without another); every algorithm, if not given."""
     crossovers: Annotated[tuple[Crossover, ...], OneOrMany()] = ()
@@ -181,9 +190,41 @@ class SuiteFile(BaseModel):
         return check_keys(data, valid)
 
 
+AnySuite = TypeVar("AnySuite", bound=SuiteFile)
+
+
+def validated(kind: type[AnySuite], document: Document) -> AnySuite:
+    """The suite that a document holds. Raises `SuiteError` for the first mistake in it."""
+    try:
+        return kind.model_validate(document.data)
+    except ValidationError as error:
+        raise _first(document, error) from error
+
+
+def _first(document: Document, error: ValidationError) -> SuiteError:
+    """The error that comes first in the file, for pydantic collects them all."""
+    faults: list[tuple[int, Place, str, Place]] = []
+    for fault in error.errors(include_url=False):
+        place = document.known(fault["loc"])
+        key = fault.get("ctx", {}).get("key")
+        keys: Place = () if key is None else (key,)
+        faults.append((document.lines[document.known((*place, *keys))], place, fault["msg"], keys))
+    _, place, message, keys = min(faults, key=lambda fault: fault[0])
+    return document.error(place, message, keys)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no name is too odd to ask about."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        return False
+
+
 def suite_schema() -> dict[str, Any]:
     """The JSON Schema of a suite file, for editors."""
-    body = {**_untitled(SuiteFile.model_json_schema()), "$defs": {**DEFINITIONS, "range": RANGE}}
+    body = _untitled(SuiteFile.model_json_schema())
+    body |= {"$defs": {**body.get("$defs", {}), **DEFINITIONS, "range": RANGE}}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A convbench suite", **body}
     referring: dict[str, Any] = json.loads(json.dumps(schema).replace(f'"{NAMED}": "', '"$ref": "#/$defs/'))
     return referring

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 
 import yaml
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr
 
 from convbench.errors import SuiteError
 from convbench.result import Cell, Crossing, GateLimits, Target, Versus
 from convbench.spec import ConvSpec
 from convbench.suite.expand import Point, between, expand
-from convbench.suite.file import SuiteFile, Thread, suite_schema
+from convbench.suite.file import SuiteFile, Thread, suite_schema, validated
+from convbench.suite.network import Network, read_network
 from convbench.suite.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
 
 __all__ = ["Suite", "find_suite", "load_suite", "shape_table_file", "shipped_suites", "suite_from_spec", "suite_schema"]
@@ -37,6 +38,12 @@ class Suite(SuiteFile):
     _document: Document = PrivateAttr()
     _points: tuple[Point, ...] = PrivateAttr(default=())
     _between: tuple[Point, ...] = PrivateAttr(default=())
+    _network: Network | None = PrivateAttr(default=None)
+
+    @property
+    def network(self) -> Network | None:
+        """The network that the suite is, layer by layer; None where it is none."""
+        return self._network
 
     @property
     def text(self) -> str:
@@ -182,13 +189,14 @@ def suite_from_spec(
 
 
 def find_suite(text: str) -> Path:
-    """The file of a suite that is named by its path, or a shipped one's bare name (`fft_vs_direct`)."""
+    """The file of a suite that is named by its path, or a shipped one's bare name (`fft_vs_direct`, `vgg16`)."""
     if text.endswith((".yaml", ".yml")) or "\0" in text or Path(text).is_file():
         return Path(text)
     shipped = shipped_suites()
-    if text not in shipped:
+    found = [name for name in shipped if name == text or name.endswith(f"/{text}")]
+    if not found:
         raise SuiteError(unknown("suite", text, shipped))
-    return shipped[text]
+    return shipped[found[0]]
 
 
 def shape_table_file(name: str) -> Path:
@@ -211,10 +219,7 @@ def shipped_suites() -> dict[str, Path]:
 
 
 def _load(document: Document, folder: Path, stem: str) -> Suite:
-    try:
-        suite = Suite.model_validate(document.data)
-    except ValidationError as error:
-        raise _first(document, error) from error
+    suite = validated(Suite, document)
     updates: dict[str, object] = {
         "name": suite.name or re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:80] or "suite"
     }
@@ -222,21 +227,10 @@ def _load(document: Document, folder: Path, stem: str) -> Suite:
         updates["input"] = _input(suite.input, folder, document)
     suite = suite.model_copy(update=updates)
     suite._document = document
-    suite._points = expand(suite, document, folder)
+    suite._network = read_network(suite, document, folder)
+    suite._points = expand(suite, document, folder, suite._network)
     suite._between = between(suite, document)
     return suite
-
-
-def _first(document: Document, error: ValidationError) -> SuiteError:
-    """The error that comes first in the file, for pydantic collects them all."""
-    faults: list[tuple[int, Place, str, Place]] = []
-    for fault in error.errors(include_url=False):
-        place = document.known(fault["loc"])
-        key = fault.get("ctx", {}).get("key")
-        keys: Place = () if key is None else (key,)
-        faults.append((document.lines[document.known((*place, *keys))], place, fault["msg"], keys))
-    _, place, message, keys = min(faults, key=lambda fault: fault[0])
-    return document.error(place, message, keys)
 
 
 def _input(given: str, folder: Path, document: Document) -> str:

@@ -112,7 +112,8 @@ _SECONDS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _BYTES: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-def _pair(value: object, least: int = 1) -> object:
+def pair(value: object, least: int = 1) -> object:
+    """A whole number, or [vertical, horizontal]."""
     if isinstance(value, list) and len(value) == 2:
         return whole(value[0], least), whole(value[1], least)
     if isinstance(value, list):
@@ -124,8 +125,8 @@ def _padding(value: object) -> object:
     if isinstance(value, str):
         return word(value, "padding", PADDING_WORDS)
     if isinstance(value, list) and len(value) == 2 and all(isinstance(side, list) for side in value):
-        return _pair(value[0], 0), _pair(value[1], 0)
-    return _pair(value, 0)
+        return pair(value[0], 0), pair(value[1], 0)
+    return pair(value, 0)
 
 
 def _image(value: object) -> object:
@@ -201,9 +202,9 @@ DURATION: Final = _type(seconds, "duration")
 
 VALUES: Final[dict[str, Any]] = {
     **dict.fromkeys(("n", "c", "h", "w", "k", "r", "s"), _EXTENT),
-    "stride": _type(_pair, "pair"),
+    "stride": _type(pair, "pair"),
     "padding": _type(_padding, "padding"),
-    "dilation": _type(_pair, "pair"),
+    "dilation": _type(pair, "pair"),
     "groups": _EXTENT,
     "dtype": _type(partial(word, kind="dtype", valid=DTYPES), "dtype"),
     "boundary": _type(partial(word, kind="boundary", valid=BOUNDARIES), "boundary"),

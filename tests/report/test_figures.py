@@ -56,6 +56,13 @@ def test_crossovers_are_marked_where_they_are():
     assert len(labels) == 2
 
 
+def test_each_list_of_shapes_has_figures_of_its_own():
+    cells = [Cell(spec=ConvSpec(n=n, h=h, w=h, r=3, s=3), axes={"batch": n}) for n in (1, 8) for h in (8, 16)]
+    figures = drawn(Synthetic(LISTED.true_times, cells))
+    names = [name for name in figures if name.startswith("time")]
+    assert names == ["time-shapes-1thread-batch1", "time-shapes-1thread-batch8"]
+
+
 def test_shapes_without_an_axis_are_drawn_by_name():
     figures = drawn(LISTED)
     assert "time-shapes-1thread" in figures
