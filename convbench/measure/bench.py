@@ -216,8 +216,10 @@ class Bench:
 
     def tell_stages(self, effort: Effort) -> None:
         """Time the stages of a few calls, when all that is to be judged has been judged."""
+        if self.status is not Status.PASSED or not self.samples_s or self.accelerated:
+            return
         count = effort.stagings(self.call_s)
-        if self.status is not Status.PASSED or not self.samples_s or self.accelerated or not count:
+        if not count:
             return
         try:
             self.stages_s = self._ask("stages", count=count, rewarm=self.call_s < effort.rewarm_s)["stages_s"]

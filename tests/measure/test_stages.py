@@ -51,8 +51,8 @@ def test_stages_are_told_once_everything_else_is_known() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    [{"samples_s": []}, {"status": Status.DISAGREED}, {"accelerated": True}],
-    ids=["not timed", "wrong", "on a device"],
+    [{"samples_s": [], "warmup_s": []}, {"samples_s": []}, {"status": Status.DISAGREED}, {"accelerated": True}],
+    ids=["never called", "not timed", "wrong", "on a device"],
 )
 def test_nobody_else_is_asked(state: dict[str, object]) -> None:
     made = bench(**state)
