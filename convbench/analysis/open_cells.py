@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from convbench.analysis.contenders import Contender, Contenders, contenders, ranked
 from convbench.analysis.crossovers import Crossed, Crossover, OneSided, Unresolved, crossovers
+from convbench.analysis.groups import groups
 from convbench.analysis.statistics import paired_ratio
+from convbench.analysis.totals import totals
 from convbench.analysis.versus import duel_ratio, leaders, side_field
 from convbench.analysis.winners import HOPELESS, Winner, winner
 from convbench.result import Block, Cell, RunInfo
@@ -40,6 +42,9 @@ def still_open(info: RunInfo, blocks: Sequence[Block]) -> list[tuple[str, tuple[
     with fewer than five passes. Contenders more than 3 times behind the leader are left out, unless a
     crossover near the cell needs them. Openness is how many times wider than its target an interval is.
 
+    A list of shapes has totals: those of the two best contenders by themselves, and of the best library, want five
+    passes over all of its cells.
+
     Where a suite compares two sides, a cell is open until both leaders have five passes and their ratio is
     known to ±5 %; in the race is whoever is at most 3 times behind the leader of its own side.
     """
@@ -61,8 +66,26 @@ def still_open(info: RunInfo, blocks: Sequence[Block]) -> list[tuple[str, tuple[
         for cell, urgency in _crossover_openness(crossover):
             openness[cell.key] = max(openness.get(cell.key, 0.0), urgency)
             algorithms.setdefault(cell.key, set()).update((crossover.curve.crossing.start, crossover.curve.crossing.to))
+    for cell, name in _totalled(info, merged):
+        openness[cell.key] = max(openness.get(cell.key, 0.0), 1.0)
+        algorithms.setdefault(cell.key, set()).add(name)
     order = sorted(openness, key=lambda key: -openness[key])  # stable: the suite's order among equals
     return [(key, tuple(name for name in info.algorithms if name in algorithms[key])) for key in order]
+
+
+def _totalled(info: RunInfo, merged: Contenders) -> Iterator[tuple[Cell, str]]:
+    """The contenders whose totals are told, in the cells where they have fewer than five passes."""
+    best = {cell.key: found for cell in info.cells if (found := winner(cell, merged, info)) is not None}
+    for group in groups(info):
+        if group.axis is not None or len(group.cells) < 2:
+            continue
+        single = [one.algorithm for one in totals(group, merged, best) if one.algorithm is not None]
+        peers = [name for name in single if "peer" in info.tags.get(name, ())]
+        for name in dict.fromkeys((*single[:2], *peers[:1])):
+            for cell in group.cells:
+                time = merged[cell.key, name].time
+                if time is not None and time.passes < LEAST_PASSES:
+                    yield cell, name
 
 
 def _leader_openness(best: Winner, merged: Contenders) -> float:

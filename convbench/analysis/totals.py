@@ -14,10 +14,14 @@ from convbench.analysis.winners import Winner
 
 @dataclass(frozen=True)
 class Total:
-    """Σ weight·time over a group's cells; `algorithm` is None for the best of each cell."""
+    """Σ weight·time over a group's cells; `algorithm` is None for the best of each cell, the mix.
+
+    `behind` is the total over the mix's, paired by passes; None without a pass that both share.
+    """
 
     algorithm: str | None
     time: Estimate
+    behind: Estimate | None
 
 
 def totals(group: Group, merged: Contenders, best: Mapping[str, Winner]) -> list[Total]:
@@ -30,11 +34,22 @@ def totals(group: Group, merged: Contenders, best: Mapping[str, Winner]) -> list
     names = dict.fromkeys(name for key, name in merged if key in {cell.key for cell in group.cells})
     choices: list[tuple[str | None, list[str | None]]] = [(name, [name] * len(group.cells)) for name in names]
     choices.append((None, [best[c.key].algorithm if c.key in best else None for c in group.cells]))
-    found = [Total(label, time) for label, chosen in choices if (time := _total(group, merged, chosen)) is not None]
+    sums = {label: some for label, chosen in choices if (some := _sums(group, merged, chosen)) is not None}
+    mix = sums[None][0] if None in sums else {}
+    found = [
+        Total(label, from_logs([math.log(one) for one in own.values()], samples), _behind(own, mix))
+        for label, (own, samples) in sums.items()
+    ]
     return sorted(found, key=lambda total: total.time.value)
 
 
-def _total(group: Group, merged: Contenders, chosen: list[str | None]) -> Estimate | None:
+def _behind(own: Mapping[int, float], mix: Mapping[int, float]) -> Estimate | None:
+    logs = [math.log(own[index] / mix[index]) for index in sorted(own.keys() & mix.keys())]
+    return from_logs(logs, len(logs)) if logs else None
+
+
+def _sums(group: Group, merged: Contenders, chosen: list[str | None]) -> tuple[dict[int, float], int] | None:
+    """The sum of each pass that all cells share, and how many samples stand behind them."""
     timings: list[tuple[float, dict[int, float], int]] = []
     for cell, name in zip(group.cells, chosen, strict=True):
         contender = merged[cell.key, name] if name is not None else None
@@ -45,5 +60,5 @@ def _total(group: Group, merged: Contenders, chosen: list[str | None]) -> Estima
     common = set.intersection(*(set(medians) for _, medians, _ in timings))
     if not common:
         return None
-    sums = [sum(weight * medians[index] for weight, medians, _ in timings) for index in sorted(common)]
-    return from_logs([math.log(total) for total in sums], sum(samples for _, _, samples in timings))
+    sums = {index: sum(weight * medians[index] for weight, medians, _ in timings) for index in sorted(common)}
+    return sums, sum(samples for _, _, samples in timings)

@@ -17,7 +17,14 @@ from convbench.analysis.planes import Plane, planes
 from convbench.analysis.planning import Compilation, Planning, compilation, planning
 from convbench.analysis.quantities import factor, number_range, percent, plural, seconds
 from convbench.analysis.roofline import Roof, Spot, spots
-from convbench.analysis.sentences import cell_name, crossover_sentence, phases_sentences, place, winner_sentence
+from convbench.analysis.sentences import (
+    cell_name,
+    crossover_sentence,
+    factor_with_interval,
+    phases_sentences,
+    place,
+    winner_sentence,
+)
 from convbench.analysis.speedups import Speedup, speedups
 from convbench.analysis.stages import Staged, staged
 from convbench.analysis.table import error_share, rows, worst_agreement
@@ -181,18 +188,33 @@ class Answers:
             return [_capital(sentence) + "."]
         if self.crossovers:
             return [_capital(crossover_sentence(self.crossovers[0])) + "."]
-        for group, found in self.totals:
-            single = [total for total in found if total.algorithm is not None]
-            if single:
-                where = place(group.threads, group.device, group.fixed)
-                total = single[0].time
-                span = f" (95 %: {seconds(total.low)}–{seconds(total.high)})" if total.has_interval else " (one pass)"
-                return [f"At {where}, all shapes take {seconds(total.value)}{span} with {single[0].algorithm} alone."]
+        told = [sentence for group, found in self.totals if (sentence := self._in_all(group, found))]
+        if told:
+            return told
         clear = [best for best in self.winners.values() if best.margin is not None and not best.is_tie]
         if not clear:
             return []
         top = max(clear, key=lambda one: one.margin.value if one.margin else 0.0)
         return [f"The clearest win is at {cell_name(top.cell)}: {winner_sentence(top)}."]
+
+    def _in_all(self, group: Group, found: Sequence[Total]) -> str:
+        """What a list of shapes takes in all, what the best of each saves, and how far the libraries are behind."""
+        single = [total for total in found if total.algorithm is not None]
+        mix = next((total for total in found if total.algorithm is None), None)
+        if not single:
+            return ""
+        best, where = single[0], place(group.threads, group.device, group.fixed)
+        time = best.time
+        span = f" (95 %: {seconds(time.low)}–{seconds(time.high)})" if time.has_interval else " (one pass)"
+        text = f"At {where}, all shapes take {seconds(time.value)}{span} with {best.algorithm} alone"
+        if mix is not None and best.behind is not None:
+            faster = factor_with_interval(best.behind)
+            text += f", {seconds(mix.time.value)} with the best of each: {faster} as fast"
+        peers = [one for one in single if "peer" in self.info.tags.get(str(one.algorithm), ()) and one is not best]
+        behind = [f"{one.algorithm} {factor_with_interval(one.behind)}" for one in peers[:3] if one.behind is not None]
+        if behind:
+            text += f"; against that mix, {_listed(behind)} the time"
+        return text + "."
 
     def _cold_caches(self) -> list[str]:
         """A warning where the hot figures would mislead whoever convolves one image now and then."""

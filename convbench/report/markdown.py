@@ -8,8 +8,9 @@ from typing import Final
 
 from convbench.analysis.groups import Group, stretches
 from convbench.analysis.quantities import plural, seconds
-from convbench.analysis.sentences import cell_name, crossover_sentence, place, winner_sentence
+from convbench.analysis.sentences import cell_name, crossover_sentence, factor_with_interval, place, winner_sentence
 from convbench.analysis.statistics import Estimate
+from convbench.analysis.totals import Total
 from convbench.report.answers import Answers
 from convbench.report.closing import HEAD, NOTE, closing_lines
 from convbench.result import AxisValue
@@ -25,8 +26,7 @@ def summary(answers: Answers) -> str:
         parts += ["## Crossovers", _bullets(crossover_sentence(crossover) for crossover in answers.crossovers)]
     parts += ["## Fastest", *_fastest(answers)]
     for group, found in answers.totals:
-        sums = [(one.algorithm or "the best of each", seconds(one.time.value), interval(one.time)) for one in found]
-        parts += [f"### In all, {place(group.threads, group.device, ())}", table(("", "time", "95 %"), sums)]
+        parts += [f"### In all, {place(group.threads, group.device, ())}", _totals(found)]
     if answers.standings:
         parts += ["## Ours against theirs", f"{NOTE}.", table(HEAD, closing_lines(answers))]
     if answers.not_measured:
@@ -47,6 +47,14 @@ def escape(text: str) -> str:
         text = text.replace(mark, f"\\{mark}")
     # An underscore inside a word, as in fft_overlap_add, is plain in GitHub's Markdown.
     return " ".join(re.sub(r"(?<!\w)_|_(?!\w)", r"\_", text).split())
+
+
+def _totals(found: Sequence[Total]) -> str:
+    lines = []
+    for one in found:
+        behind = "–" if one.behind is None else factor_with_interval(one.behind)
+        lines.append((one.algorithm or "the best of each", seconds(one.time.value), interval(one.time), behind))
+    return table(("", "time", "95 %", "to the best of each"), lines)
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -98,6 +98,7 @@ def total_lines(answers: Answers) -> Iterator[tuple[str, list[list[Value]]]]:
                 Value(one.algorithm or "the best of each shape"),
                 Value(seconds(one.time.value), one.time.value),
                 Value(interval(one.time)),
+                Value("–") if one.behind is None else Value(factor_with_interval(one.behind), one.behind.value),
             ]
             for one in found
         ]

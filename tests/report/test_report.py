@@ -283,6 +283,23 @@ def test_shapes_have_totals_by_weight():
         ("a", pytest.approx(3.0)),
         ("b", pytest.approx(6.0)),
     ]
+    assert [total.behind.value for total in found] == pytest.approx([1.0, 1.5, 3.0])
+
+
+def test_a_list_of_shapes_says_what_the_best_of_each_saves_and_how_far_libraries_are_behind():
+    cells = [Cell(spec=ConvSpec(h=h, w=h, r=3, s=3), name=f"layer {h}") for h in (8, 16)]
+    times = {
+        "small": lambda cell: 1e-3 if cell.spec.h == 8 else 3e-3,
+        "large": lambda cell: 3e-3 if cell.spec.h == 8 else 1e-3,
+        "library": lambda cell: 3e-3,
+    }
+    run = Synthetic(times, cells, pass_noise=0.001, sample_noise=0.001, drift=0.0)
+    answers = Answers(run.info(tags={"library": ("peer",)}), run.blocks())
+    sentence = next(one for one in answers.sentences() if "all shapes take" in one)
+    assert re.search(r"take 4\.\d+ ms .* with \w+ alone, (1\.99|2\.0\d*) ms with the best of each", sentence)
+    assert re.search(r"of each: (1\.99|2\.0\d)× .* as fast;", sentence)
+    assert re.search(r"against that mix, library (2\.99|3\.0\d)× .* the time\.$", sentence)
+    assert "| library | 6.0" in summary(answers)
 
 
 def test_runs_are_compared_with_the_first(tmp_path):
