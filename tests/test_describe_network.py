@@ -126,3 +126,5 @@ def test_a_picture_has_a_bar_for_each_layer_with_weights(tmp_path):
     assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ConvbenchError, match=r"cost.pdf: a picture ends in .svg or .png"):
         write_figure(tmp_path / "cost.pdf", "mobilenet", layers)
+    with pytest.raises(ConvbenchError, match=r"cost.png: cannot be written: No such file or directory"):
+        write_figure(tmp_path / "nowhere" / "cost.png", "mobilenet", layers)

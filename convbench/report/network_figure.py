@@ -33,14 +33,15 @@ COLORS: Final = {
 
 
 def write_figure(path: Path, name: str, layers: Sequence[LayerSummary]) -> None:
-    """The picture as SVG or PNG, by the file's ending. Raises `ConvbenchError` for any other ending."""
+    """The picture as SVG or PNG, by the file's ending. Raises `ConvbenchError` for any other, or an unwritable file."""
     if path.suffix not in (".svg", ".png"):
         raise ConvbenchError(f"{path}: a picture ends in .svg or .png")
     figure = draw(name, layers)
-    if path.suffix == ".png":
-        path.write_bytes(png(figure))
-    else:
-        path.write_text(svg(figure), encoding="utf-8")
+    data = png(figure) if path.suffix == ".png" else svg(figure).encode()
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise ConvbenchError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def draw(name: str, layers: Sequence[LayerSummary]) -> Figure:

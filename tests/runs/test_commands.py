@@ -42,6 +42,17 @@ def test_describe_gives_the_textbook_figures(cli: Cli) -> None:
     assert "GFLOP" in suite.stdout
 
 
+def test_describe_tells_and_draws_a_network(cli: Cli, tmp_path: Path) -> None:
+    done = cli("describe", "alexnet", "--figure", "cost.svg")
+    assert done.returncode == 0, done.stderr
+    for figure in ("34,944", "363×3025", "60,965,224"):
+        assert figure in done.stdout
+    assert "fc6" in (tmp_path / "cost.svg").read_text()
+    none = cli("describe", "smoke", "--figure", "cost.svg")
+    assert none.returncode == 2
+    assert "a picture is of a network's layers, and smoke has none" in none.stderr
+
+
 def test_doctor_names_each_source_of_noise(cli: Cli) -> None:
     done = cli("doctor")
     assert done.returncode == 0
