@@ -46,6 +46,9 @@ REFERENCE_WORK: Final = 1e7
 CAREFUL: Final = replace(GLANCE, block_s=0.04, max_samples=9)
 """Of what is to be told apart by percents."""
 
+ROUNDS_OF_TRUTH: Final = ("first", "second", "third")
+"""Of fresh processes: where its arrays lie may cost a contender half of its speed, and chance alone moves them."""
+
 SCIPY: Final = ("scipy_direct", "scipy_fft")
 MOST_IMAGES: Final = 8
 """Of a batch, in evaluations."""
@@ -132,9 +135,9 @@ def evaluate(
         return (*names, *SCIPY) if _is_plane(cell.spec) else names
 
     rounds: list[dict[Problem, dict[str, float]]] = []
-    for part in ("first", "again"):
+    for part in ROUNDS_OF_TRUTH:
         folder = RunFolder.begin(out / part, _info(specs, (*names, *SCIPY), seed))
-        options = replace(_options(None if rounds else budget_s / 2, worth), effort=CAREFUL)
+        options = replace(_options(None if rounds else budget_s / len(ROUNDS_OF_TRUTH), worth), effort=CAREFUL)
         Coordinator(folder, Launch(LOADER), options, observer).run()
         times: dict[Problem, dict[str, float]] = {}
         for one in measurements(folder):

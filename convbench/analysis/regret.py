@@ -7,7 +7,6 @@ low: judged by the times that made it the best, it would charge every other choi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import permutations
 from typing import Final
 
 import numpy as np
@@ -86,7 +85,8 @@ Times = Mapping[Problem, Mapping[str, float]]
 def regret(by: str, rounds: Sequence[Times], choices: Mapping[Problem, str]) -> Regret | None:
     """Of those choices whose time was measured in every round, of two or more; None without any.
 
-    The geometric mean over which round says who is best and which says how much that is; no less than 0.
+    One round says who is best, the least of the others' times how much that is; the geometric mean over which round is
+    the one. No less than 0.
     """
     found = []
     for problem, name in choices.items():
@@ -95,9 +95,10 @@ def regret(by: str, rounds: Sequence[Times], choices: Mapping[Problem, str]) -> 
         if name not in known or len(known) < 2:
             continue
         bests = [min(known, key=lambda other: times[other]) for times in measured]
+        others = [measured[:index] + measured[index + 1 :] for index in range(len(measured))]
         ratios = [
-            measured[second][name] / measured[second][bests[first]]
-            for first, second in permutations(range(len(rounds)), 2)
+            min(times[name] for times in left) / min(times[best] for times in left)
+            for best, left in zip(bests, others, strict=True)
         ]
         found.append(
             Chosen(
