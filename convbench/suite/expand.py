@@ -141,7 +141,7 @@ def _tabled(suite: SuiteFile, document: Document, folder: Path) -> Iterator[Poin
     file = folder / table["file"]
     if not is_file(file):
         raise document.error(place, f"no such file: {shorten(table['file'])}")
-    for row in read_shape_table(file, table.get("source", ()), table.get("batch")):
+    for row in read_shape_table(file, table.get("source", ()), table.get("batch"), table.get("most_gflop")):
         try:
             spec = _resolve(suite, row.settings, document, place)
         except SuiteError as error:

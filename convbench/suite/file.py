@@ -76,7 +76,15 @@ Shape = Annotated[
 ]
 Table = Annotated[
     dict[str, Any],
-    Keys({"file": Text, "source": Annotated[tuple[Text, ...], OneOrMany()], "batch": VALUES["batch"]}, ("file",)),
+    Keys(
+        {
+            "file": Text,
+            "source": Annotated[tuple[Text, ...], OneOrMany()],
+            "batch": VALUES["batch"],
+            "most_gflop": POSITIVE,
+        },
+        ("file",),
+    ),
     Shorthand(lambda file: {"file": file}, "a file's name"),
 ]
 Selector = Annotated[
@@ -139,7 +147,10 @@ class SuiteFile(BaseModel):
     shapes: Annotated[tuple[Shape, ...], OneOrMany()] = ()
     """Single problems, as settings or as a spec's id, each with a weight: how often a network has it."""
     shapes_from: Table | None = None
-    """A CSV file of layers beside the suite, with columns source,name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,…"""
+    """A CSV file of layers beside the suite, with columns source,name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,…
+
+    `batch` replaces their n; images are halved until a layer takes no more than `most_gflop`, and its name says so.
+    """
     written_network: WrittenNetwork | None = Field(None, alias="network")
     """A network's layers, each convolution and fully connected layer of which is measured, weighted by how often there
     is one like it; or the `file` of another suite's network, at another `input`. Of `batch` and `direction` there may

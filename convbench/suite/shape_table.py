@@ -6,12 +6,13 @@ A name that ends in `*4` stands for a layer that a network has four times: its w
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from convbench.errors import SuiteError
+from convbench.errors import SpecError, SuiteError
+from convbench.spec import ConvSpec
 from convbench.suite.yaml_lines import one_line, read_text, shorten, unknown
 
 EXTENTS: Final = ("n", "c", "h", "w", "k", "r", "s")
@@ -29,8 +30,12 @@ class TableShape:
     where: str
 
 
-def read_shape_table(path: Path, sources: Sequence[str], batch: int | None) -> list[TableShape]:
+def read_shape_table(
+    path: Path, sources: Sequence[str], batch: int | None, most_gflop: float | None = None
+) -> list[TableShape]:
     """The rows of the given sources (all, if none are given); `batch` replaces their n.
+
+    With `most_gflop`, images are halved until a layer's direct sums take no more: see `shrunk`.
 
     Raises `SuiteError`, `file:line: …`, for a file that is no such table and for an unknown source.
     """
@@ -64,8 +69,32 @@ def read_shape_table(path: Path, sources: Sequence[str], batch: int | None) -> l
             raise SuiteError(one_line(f"{where}: {len(row)} values for {len(header)} columns"))
         cells = dict(zip(header, row, strict=True))
         if not sources or cells.get("source") in sources:
-            shapes.append(_shape(cells, batch, where))
+            shape = _shape(cells, batch, where)
+            shapes.append(shape if most_gflop is None else shrunk(shape, 1e9 * most_gflop))
     return shapes
+
+
+def shrunk(shape: TableShape, most_flops: float) -> TableShape:
+    """The layer with its image halved until it takes no more than `most_flops`, or is no larger than its filter.
+
+    Channels, filter, stride, padding and dilation stay; the name says how many times smaller the image is.
+    """
+    settings, times = dict(shape.settings), 1
+    while _flops(settings) > most_flops:
+        smaller = {extent: -(-settings[extent] // 2) for extent in ("h", "w")}
+        reach = [settings.get("dilation", 1) * (settings[taps] - 1) + 1 for taps in ("r", "s")]
+        if smaller["h"] < reach[0] or smaller["w"] < reach[1]:
+            break
+        settings |= smaller
+        times *= 2
+    return shape if times == 1 else replace(shape, settings=settings, name=f"{shape.name} ÷{times}")
+
+
+def _flops(settings: Mapping[str, Any]) -> float:
+    try:
+        return ConvSpec(**settings).direct_flops
+    except SpecError:
+        return 0.0  # what cannot exist is told where it is resolved
 
 
 def _shape(cells: dict[str, str], batch: int | None, where: str) -> TableShape:
