@@ -8,6 +8,7 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.im2col:Im2col",
     "convbench_algorithms.separable:Separable",
     "convbench_algorithms.low_rank:LowRank",
+    "convbench_algorithms.recursive_gaussian:RecursiveGaussian",
     "convbench_algorithms.winograd:Winograd",
     "convbench_algorithms.winograd:WinogradF2",
     "convbench_algorithms.winograd:WinogradF4",
