@@ -9,6 +9,8 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.separable:Separable",
     "convbench_algorithms.low_rank:LowRank",
     "convbench_algorithms.recursive_gaussian:RecursiveGaussian",
+    "convbench_algorithms.box:Box",
+    "convbench_algorithms.integral_image:IntegralImage",
     "convbench_algorithms.winograd:Winograd",
     "convbench_algorithms.winograd:WinogradF2",
     "convbench_algorithms.winograd:WinogradF4",

@@ -336,6 +336,13 @@ class Emitter:
         place = pointer + offset
         return Vector(self.builder, self.builder.load(place.to(self.vector), align=self.itemsize))
 
+    def load_widened(self, pointer: Pointer, offset: Int | int = 0) -> Vector:
+        """As `load`, of numbers that may be of half the size."""
+        place = pointer + offset
+        stored = ir.VectorType(place.scalar, self.lanes)
+        value = self.builder.load(place.to(stored), align=place.itemsize)
+        return Vector(self.builder, value if stored == self.vector else self.builder.fpext(value, self.vector))
+
     def load_scalar(self, pointer: Pointer, offset: Int | int = 0) -> Scalar:
         """One number."""
         place = pointer + offset

@@ -175,6 +175,22 @@ CASES: dict[str, Cases] = {
         faults="n2c4h12w14k4r7s7+groups=4+padding=3+filter=gaussian:1",
         any_filter=False,
     ),
+    "box": Cases(
+        (*_each("+filter=box", (*GENERAL, *BACKWARD_DATA)), "h61w530r31s15+padding=15x7+filter=box"),
+        {"filter": "box"} | FORWARD_OR_DATA,
+        faults="n2c4h12w14k6r3s3+padding=1.0x2.1+filter=box",
+        any_filter=False,
+    ),
+    "integral_image": Cases(
+        (
+            *_each("+filter=box", (*GEOMETRY, *GROUPED, *BOUNDARIES, *BACKWARD_DATA[::3])),
+            "n2c4h13w11k6r3s3+stride=2x3+padding=1+groups=2+filter=box",
+            "h61w530r31s15+padding=15x7+filter=box",
+        ),
+        {"filter": "box", "dilation": 1, "stride": st.sampled_from((1, 1, 2))} | FORWARD_OR_DATA,
+        faults="n2c4h12w14k6r3s3+padding=1.0x2.1+filter=box",
+        any_filter=False,
+    ),
     **{
         # Each size of filter is compiled for itself, which takes seconds: the others stand in the list.
         name: Cases(

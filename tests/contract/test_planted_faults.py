@@ -140,6 +140,8 @@ PLANTED = [
         Planted(name, what, f"{module}:{target}", fault)
         for name, module, of_maps in (
             ("recursive_gaussian", "two_passes", ("index_map", _result(lambda index: np.roll(index, 1)))),
+            ("box", "two_passes", ("index_map", _result(lambda index: np.roll(index, 1)))),
+            ("integral_image", "integral_image", ("index_maps", _result(_rows_moved))),
         )
         for what, (target, fault) in (
             ("the padded image moved", of_maps),
