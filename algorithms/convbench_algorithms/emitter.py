@@ -303,6 +303,12 @@ class Emitter:
         function = self._function("llvm.fma", a.ir.type, [a.ir.type] * 3)
         return Vector(self.builder, self.builder.call(function, [a.ir, b.ir, c.ir]))
 
+    def without_faint(self, vector: Vector, least: float) -> Vector:
+        """0 in the lanes that are nearer to it than `least`; NaN stays."""
+        size = self._function("llvm.fabs", vector.ir.type, [vector.ir.type])
+        faint = self.builder.fcmp_ordered("<", self.builder.call(size, [vector.ir]), self.constant(least).ir)
+        return Vector(self.builder, self.builder.select(faint, self.constant(0.0).ir, vector.ir))
+
     def shuffle(self, a: Vector, b: Vector, lanes: Sequence[int]) -> Vector:
         """The vector of the chosen lanes of a (0 …) and b (behind a's)."""
         chosen = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
@@ -329,6 +335,13 @@ class Emitter:
         """The vector that starts `offset` elements past `pointer`, aligned or not."""
         place = pointer + offset
         return Vector(self.builder, self.builder.load(place.to(self.vector), align=self.itemsize))
+
+    def load_widened(self, pointer: Pointer, offset: Int | int = 0) -> Vector:
+        """As `load`, of numbers that may be of half the size."""
+        place = pointer + offset
+        stored = ir.VectorType(place.scalar, self.lanes)
+        value = self.builder.load(place.to(stored), align=place.itemsize)
+        return Vector(self.builder, value if stored == self.vector else self.builder.fpext(value, self.vector))
 
     def load_scalar(self, pointer: Pointer, offset: Int | int = 0) -> Scalar:
         """One number."""

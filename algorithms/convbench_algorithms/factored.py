@@ -25,6 +25,7 @@ from convbench_algorithms.short_strips import EDGE, ZEROS, band_rows, short_kern
 from convbench_algorithms.short_sums import is_short
 from convbench_algorithms.strips import BATCH, kernel
 from convbench_algorithms.tap_sums import GROUP
+from convbench_algorithms.units import output_units
 
 WINDOW_BYTES: Final = 2**19
 """Of one thread's window: half of a usual second-level cache."""
@@ -52,7 +53,9 @@ class FactoredPlan(ConvPlan):
         bands = resources.threads // gcd(spec.n * spec.k, resources.threads)
         window = (BATCH - 1) * u + extent_h + lanes
         width = min(WINDOW_BYTES, resources.tile_limit_bytes) // (window * spec.itemsize * max_rank)
-        self.units = _units(spec, bands, 1, lanes) if short else _strips(spec, resources.threads, lanes, width)
+        self.units = (
+            output_units(spec.y_shape, bands, 1, lanes) if short else _strips(spec, resources.threads, lanes, width)
+        )
         threads = min(resources.threads, len(self.units))
         shapes: list[tuple[int, ...]]
         if short:
@@ -165,20 +168,4 @@ def _strips(spec: ConvSpec, threads: int, lanes: int, columns: int) -> IndexMap:
     images = spec.n * spec.k
     bands = max(1, min(threads // gcd(images, threads), spec.p // spec.filter_extent[0]))
     strips = max(-(-spec.q // max(columns, LEAST_COLUMNS)), -(-threads // (images * bands)))
-    return _units(spec, bands, min(-(-spec.q // lanes), strips), lanes)
-
-
-def _units(spec: ConvSpec, bands: int, strips: int, lanes: int) -> IndexMap:
-    """What is computed on its own, a row each: n, k, the outputs from p to p' and from q to q' [units,6]."""
-    bands = min(spec.p, bands)
-    panels = -(-spec.q // lanes)
-    q = [min(spec.q, i * panels // strips * lanes) for i in range(strips + 1)]
-    p = [i * spec.p // bands for i in range(bands + 1)]
-    units = [
-        (n, k, p[i], p[i + 1], q[j], q[j + 1])
-        for n in range(spec.n)
-        for k in range(spec.k)
-        for i in range(bands)
-        for j in range(strips)
-    ]
-    return np.array(units, np.int64)
+    return output_units(spec.y_shape, bands, min(-(-spec.q // lanes), strips), lanes)

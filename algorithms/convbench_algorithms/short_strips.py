@@ -91,7 +91,7 @@ def short_kernel(R: int, S: int) -> Any:
                             stop = Q if end else first
                             for q in range(last if end else 0, stop, EDGE * lanes):
                                 width = min(EDGE * lanes, stop - q)
-                                _pad(x, channel, W, row_map, p, height + R - 1, col_map, left, q, width + S - 1, window)
+                                pad(x, channel, W, row_map, p, height + R - 1, col_map, left, q, width + S - 1, window)
                                 for t in range(rank):
                                     filter_block(
                                         flat, none, pitch, own_rows, none, zeros, columns[k, c, t], rows[k, c, t],
@@ -102,7 +102,7 @@ def short_kernel(R: int, S: int) -> Any:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _pad(
+def pad(
     x: Array, channel: int, W: int, row_map: IndexMap, top: int, height: int,
     col_map: IndexMap, left: int, first: int, count: int, window: Array,
 ) -> None:  # fmt: skip

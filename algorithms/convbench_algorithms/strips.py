@@ -63,7 +63,7 @@ def kernel(u: int, v: int) -> Any:
                     for p in range(p_first, p_last, BATCH):
                         height = min(BATCH, p_last - p)
                         while have < (height - 1) * u + (R - 1) * dh + 1:
-                            _fill_lines(
+                            fill_lines(
                                 x, channel, row_map, p * u + have, zeros, col_map, left, W, q_first * v, seen, lines
                             )
                             if clock:
@@ -96,7 +96,7 @@ def kernel(u: int, v: int) -> Any:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill_lines(
+def fill_lines(
     x: Array, channel: int, row_map: IndexMap, top: int, zeros: Array, col_map: IndexMap,
     left: int, W: int, first: int, count: int, lines: Array,
 ) -> None:  # fmt: skip

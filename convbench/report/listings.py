@@ -75,6 +75,7 @@ def print_agreement(console: Console, rows: Sequence[Row]) -> None:
 # Problems that stand for what people have.
 KINDS: Final = {
     "filters": "h64w64r7s7+padding=3+filter=gaussian:1",
+    "boxes": "h64w64r7s7+padding=3+filter=box",
     "layers": "c16h14w14k16r3s3+padding=1",
     "1×1": "c16h14w14k16r1s1",
     "strided": "c16h15w15k16r3s3+stride=2+padding=1",

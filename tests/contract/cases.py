@@ -185,6 +185,34 @@ CASES: dict[str, Cases] = {
         {"filter": LOW_RANKS} | FORWARD_OR_DATA,
         faults="n2c4h12w14k6r5s5+padding=1.0x2.1+filter=rank:2",
     ),
+    "recursive_gaussian": Cases(
+        (
+            *GAUSSIANS,
+            "h70w45r19s19+padding=9+filter=gaussian:3+boundary=symmetric",
+            "h30w33r9s9+filter=gaussian:1.25",
+            "c2h19w40k2r9s9+groups=2+padding=1.0x2.13+filter=gaussian:1+boundary=reflect",
+            "c2h19w40k2r13s13+groups=2+padding=1.0x12.5+filter=gaussian:2+direction=backward_data",
+        ),
+        {"c": 1, "k": 1, "groups": 1} | PLAIN_STEPS | GAUSSIAN_RADIUS | FORWARD_OR_DATA,
+        faults="n2c4h12w14k4r7s7+groups=4+padding=3+filter=gaussian:1",
+        any_filter=False,
+    ),
+    "box": Cases(
+        (*_each("+filter=box", (*GENERAL, *BACKWARD_DATA)), "h61w530r31s15+padding=15x7+filter=box"),
+        {"filter": "box"} | FORWARD_OR_DATA,
+        faults="n2c4h12w14k6r3s3+padding=1.0x2.1+filter=box",
+        any_filter=False,
+    ),
+    "integral_image": Cases(
+        (
+            *_each("+filter=box", (*GEOMETRY, *GROUPED, *BOUNDARIES, *BACKWARD_DATA[::3])),
+            "n2c4h13w11k6r3s3+stride=2x3+padding=1+groups=2+filter=box",
+            "h61w530r31s15+padding=15x7+filter=box",
+        ),
+        {"filter": "box", "dilation": 1, "stride": st.sampled_from((1, 1, 2))} | FORWARD_OR_DATA,
+        faults="n2c4h12w14k6r3s3+padding=1.0x2.1+filter=box",
+        any_filter=False,
+    ),
     **{
         # Each size of filter is compiled for itself, which takes seconds: the others stand in the list.
         name: Cases(

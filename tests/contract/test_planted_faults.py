@@ -99,6 +99,11 @@ def _maps_backwards(maps: Any) -> Any:
     return maps._replace(rows=rows, cols=cols)
 
 
+def _short_units(units: Any) -> Any:
+    """Each without its last row of outputs."""
+    return units - np.array([0, 0, 0, 1, 0, 0])
+
+
 STRIDED = "n2c4h13w11k6r3s3+stride=2x3+padding=1"
 TILED = "h67w131r7s5+padding=3x2"
 
@@ -125,6 +130,24 @@ PLANTED = [
     ),
     Planted("separable", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
     Planted("low_rank", "wrong sign in a factor", "factored:factorise", _result(_negative_tap)),
+    Planted(
+        "recursive_gaussian",
+        "x itself counted on both ways",
+        "recursive_gaussian:sections",
+        _result(lambda weights: weights[[0, 0]]),
+    ),
+    *(
+        Planted(name, what, f"{module}:{target}", fault)
+        for name, module, of_maps in (
+            ("recursive_gaussian", "two_passes", ("index_map", _result(lambda index: np.roll(index, 1)))),
+            ("box", "two_passes", ("index_map", _result(lambda index: np.roll(index, 1)))),
+            ("integral_image", "integral_image", ("index_maps", _result(_rows_moved))),
+        )
+        for what, (target, fault) in (
+            ("the padded image moved", of_maps),
+            ("a row left out between tiles", ("output_units", _result(_short_units))),
+        )
+    ),
     *(
         Planted(name, what, target, fault)
         for name in ("winograd", "winograd_f2", "winograd_f4", "winograd_f6")

@@ -12,7 +12,7 @@ from convbench.algorithm import MiB
 from convbench.operands import operands
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
-from convbench_algorithms.cuda import direct, implicit_gemm, recursive_gaussian, separable, tensor_gemm, winograd
+from convbench_algorithms.cuda import direct, implicit_gemm, separable, tensor_gemm, winograd
 from convbench_algorithms.cuda.fft import whole_extent
 from convbench_algorithms.cuda.fft_overlap_save import CACHE_BYTES, batch_of, cheapest_tiling
 from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
@@ -144,27 +144,3 @@ def test_winograds_batches_are_even() -> None:
     assert winograd.batch_of(g, 36, 3136, 36 * 128 * 4 * 3136) == 3136
     assert winograd.batch_of(g, 36, 3136, 36 * 128 * 4 * 3000) == 1568
     assert winograd.batch_of(g, 36, 3136, 1) == 1
-
-
-@pytest.mark.parametrize("sigma", [1.0, 2.5, 20.0])
-def test_the_recursion_is_nearly_a_gaussian(sigma: float) -> None:
-    """Run in float64, on an impulse: as near as it says, and of the sum that it is given."""
-    coefficients = recursive_gaussian.recursion(sigma, 3.0)
-    b, c, a = coefficients[:4], coefficients[4:8], coefficients[8:]
-    extent = round(12 * sigma)
-    x = np.zeros(2 * extent + 1)
-    x[extent] = 1
-    down, up = np.zeros((2, len(x) + 4))
-    padded = np.concatenate((np.zeros(4), x, np.zeros(4)))
-    for n in range(len(x)):
-        down[n + 4] = b @ padded[n + 4 : n : -1] - a @ down[n : n + 4][::-1]
-    for n in range(len(x) - 1, -1, -1):
-        up[n] = c @ padded[n + 5 : n + 9] - a @ up[n + 1 : n + 5]
-    h = down[4:] + up[: len(x)]
-    assert h.sum() == pytest.approx(3, rel=1e-6)
-    t = np.arange(-extent, extent + 1)
-    w = np.exp(-(t**2) / (2 * sigma**2))
-    w *= 3 / w.sum()
-    assert np.linalg.norm(h - w) / np.linalg.norm(w) < 6e-4
-    assert recursive_gaussian.difference(sigma, round(4 * sigma)) < 8e-4
-    assert recursive_gaussian.difference(sigma, round(2 * sigma)) > 5e-3

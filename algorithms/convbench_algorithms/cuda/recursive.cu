@@ -1,16 +1,32 @@
 // A recursive filter down the columns, its result transposed: twice, it filters along both axes.
 //
-//   u[n] = Σ_i b_i·x[n−i] − Σ_j a_j·u[n−j]   down        v[n] = Σ_i c_i·x[n+i] − Σ_j a_j·v[n+j]   up        y = u + v
+//   d <- rho * d + x[n] - s       s <- s + beta * d       in two sections, of `deriche.sections`
 //
-// with i = 0 … 3 for b, 1 … 4 for c and a. A thread has one column of a chunk of rows. Each chunk begins as far before
-// its first row as the filter is told to reach, so that no chunk waits for another one.
+// y[n] takes of_s * s + of_d * d of both sections on the way down, once x[n] has come in, and on the way up before it does.
+// A thread has one column of a chunk of rows. Each chunk begins as far before its first row as the filter is told to
+// reach, so that no chunk waits for another one.
 //
 // Macros: REAL.
 #include "common.cuh"
 
 extern "C" {
-__constant__ REAL coefficients[12];  // b0 … b3, c1 … c4, a1 … a4
+__constant__ REAL coefficients[16];  // [down, up][section][beta, rho, of_s, of_d]
 }
+
+struct Sections {
+    REAL s[2] = {0, 0}, d[2] = {0, 0};
+
+    __device__ void take(const REAL* weights, REAL x) {
+        for (int i = 0; i < 2; ++i) {
+            d[i] = weights[4 * i + 1] * d[i] + (x - s[i]);
+            s[i] += weights[4 * i] * d[i];
+        }
+    }
+
+    __device__ REAL sum(const REAL* weights) const {
+        return weights[2] * s[0] + weights[3] * d[0] + (weights[6] * s[1] + weights[7] * d[1]);
+    }
+};
 
 constexpr int WARP = 32, WARPS = 4;
 constexpr int PITCH = WARP + 1;  // so that neither rows nor columns of a tile meet in a bank
@@ -24,33 +40,24 @@ recursive(const REAL* x, REAL* partial, REAL* out, const int* rows, int H, int W
     const bool inside = col < W;
     const Index plane = static_cast<Index>(blockIdx.z) * H * W;
     const auto at = [&](int padded) { return inside ? padded_at(x + plane, W, rows[padded], col) : REAL(0); };
-    const REAL* const b = coefficients;
-    const REAL* const c = coefficients + 4;
-    const REAL* const a = coefficients + 8;
+    const REAL* const up = coefficients + 8;
 
-    REAL x1 = 0, x2 = 0, x3 = 0, u1 = 0, u2 = 0, u3 = 0, u4 = 0;
+    Sections sections;
     for (int n = p0; n < p1 + reach; ++n) {
-        const REAL x0 = at(n);
-        const REAL u0 = b[0] * x0 + b[1] * x1 + b[2] * x2 + b[3] * x3 - a[0] * u1 - a[1] * u2 - a[2] * u3 - a[3] * u4;
-        x3 = x2, x2 = x1, x1 = x0;
-        u4 = u3, u3 = u2, u2 = u1, u1 = u0;
-        if (inside && n >= p0 + reach) partial[plane + static_cast<Index>(n - reach) * W + col] = u0;
+        sections.take(coefficients, at(n));
+        if (inside && n >= p0 + reach) partial[plane + static_cast<Index>(n - reach) * W + col] = sections.sum(coefficients);
     }
 
-    REAL x4 = 0;
-    x1 = x2 = x3 = u1 = u2 = u3 = u4 = 0;
-    const auto step = [&](int n) {
-        const REAL v0 = c[0] * x1 + c[1] * x2 + c[2] * x3 + c[3] * x4 - a[0] * u1 - a[1] * u2 - a[2] * u3 - a[3] * u4;
-        x4 = x3, x3 = x2, x2 = x1, x1 = at(n);
-        u4 = u3, u3 = u2, u2 = u1, u1 = v0;
-        return v0;
-    };
-    for (int n = p1 + 2 * reach - 1; n >= p1 + reach; --n) step(n);
+    sections = Sections();
+    for (int n = p1 + 2 * reach - 1; n >= p1 + reach; --n) sections.take(up, at(n));
     for (int group = (p1 - p0 - 1) / WARP; group >= 0; --group) {
         const int begin = p0 + group * WARP, end = min(begin + WARP, p1);
         for (int p = end - 1; p >= begin; --p) {
-            const REAL v0 = step(p + reach);
-            if (inside) tile[(p - begin) * PITCH + threadIdx.x] = partial[plane + static_cast<Index>(p) * W + col] + v0;
+            if (inside) {
+                const REAL down = partial[plane + static_cast<Index>(p) * W + col];
+                tile[(p - begin) * PITCH + threadIdx.x] = down + sections.sum(up);
+            }
+            sections.take(up, at(p + reach));
         }
         __syncthreads();
         for (int i = 0; i < WARP; ++i)
