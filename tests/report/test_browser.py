@@ -8,6 +8,7 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 from analysis.synthetic import Synthetic, kernel_cells, power_law
 from convbench.report.answers import Answers
@@ -25,6 +26,7 @@ FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
 )  # fmt: skip
+WAITING = "return [...document.querySelectorAll('.charts')].some((one) => !one.querySelector('.panel svg'))"
 HOSTILE = "</script><img src=x onerror=document.title='caught'>"
 CELLS = [
     cell
@@ -92,12 +94,15 @@ def swept(browser, pages):
     assert browser.get_log("browser") == []
 
 
-def opened(browser, address, width=1300, height=900, theme="light", media=""):
+def opened(browser, address, width=1300, height=900, theme="light", media="", scripts=True):
     features = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(address)
+    # On a busy machine the page is there before its charts are.
+    if scripts:
+        WebDriverWait(browser, 30).until(lambda one: not one.execute_script(WAITING))
     return browser
 
 
@@ -293,7 +298,7 @@ def test_print_has_the_charts_and_not_their_controls(browser, pages):
 def test_without_scripts_the_page_says_where_the_figures_are(browser, pages):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        opened(browser, pages["swept"])
+        opened(browser, pages["swept"], scripts=False)
         assert "in the folder figures" in first_of(browser, "noscript").get_attribute("textContent")
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

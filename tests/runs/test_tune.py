@@ -10,7 +10,7 @@ import pytest
 from conftest import Cli
 from convbench import dispatching
 
-QUICK = ("--budget", "8s", "--algorithms", "im2col,shift_gemm")  # neither compiles anything
+QUICK = ("--budget", "20s", "--algorithms", "im2col,shift_gemm")  # neither compiles anything
 
 
 @pytest.fixture
