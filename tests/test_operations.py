@@ -13,6 +13,9 @@ from convbench_algorithms.winograd_transforms import square_transforms
 LAYER = cb.ConvSpec(c=16, h=56, w=56, k=32, r=3, s=3, padding=1)
 BLUR = cb.ConvSpec(h=64, w=64, r=9, s=9, padding=4, filter="gaussian:1")
 
+WIDE_BLUR = cb.ConvSpec(h=64, w=64, r=31, s=31, padding=15, filter="gaussian:5")
+BOX = cb.ConvSpec(h=64, w=64, r=9, s=9, padding=4, filter="box")
+
 
 def test_winograds_f2_takes_the_sums_that_lavin_and_gray_count():
     # "Fast Algorithms for Convolutional Neural Networks", section 4.1: 32 for data, 28 for the filter, 24 back.
@@ -41,7 +44,7 @@ def test_two_passes_take_two_lines_of_taps_for_each_output():
     assert factored_operations(BLUR, 2) == 2 * factored_operations(BLUR, 1)
 
 
-@pytest.mark.parametrize("spec", [LAYER, BLUR], ids=str)
+@pytest.mark.parametrize("spec", [LAYER, BLUR, WIDE_BLUR, BOX], ids=str)
 def test_every_one_of_ours_counts_and_none_but_the_transforms_of_small_filters_exceeds_direct_sums(spec):
     w = np.ones(spec.w_shape, spec.dtype)
     for name, algorithm in cb.algorithms().items():
@@ -51,4 +54,4 @@ def test_every_one_of_ours_counts_and_none_but_the_transforms_of_small_filters_e
         if not hasattr(prepared, "operations"):
             continue  # the filter is of no low rank
         assert prepared.operations, name
-        assert 0.05 < prepared.operations / spec.direct_flops <= 1.0, name
+        assert 0.005 < prepared.operations / spec.direct_flops <= 1.0, name

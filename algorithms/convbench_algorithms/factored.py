@@ -141,6 +141,7 @@ class StagedFactoredConv(StagedConv):
 
     def __init__(self, conv: FactoredConv) -> None:
         self.conv = conv
+        self.operations = conv.operations
 
     def execute(self, x: Array, y: Array) -> None:
         """See `PreparedConv`."""

@@ -77,6 +77,7 @@ class StagedPackedConv(StagedConv):
 
     def __init__(self, plan: PackedPlan, W: Array) -> None:
         self.plan = plan
+        self.operations = plan.spec.direct_flops
         self.W = W
 
     def execute(self, x: Array, y: Array) -> None:

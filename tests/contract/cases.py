@@ -222,7 +222,9 @@ CASES: dict[str, Cases] = {
             ),
             {"r": 3, "s": 3 if name == "winograd" else st.sampled_from((3, 3, 1)), "dtype": "float32"}
             | RESIZABLE
-            | PLAIN_STEPS,
+            | PLAIN_STEPS
+            # It chooses among tiles for the layer: each direction of each would be compiled.
+            | (FORWARD_OR_DATA if name == "winograd" else {}),
             compiled_by_size=True,
         )
         for name in ("winograd", "winograd_f2", "winograd_f4", "winograd_f6")
