@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convbench.analysis.crossovers import Crossed
 from convbench.analysis.groups import Group
 from convbench.analysis.quantities import within
 from convbench.report.answers import Answers
@@ -167,13 +166,7 @@ def _mark_crossovers(
     own row. So no label crosses the line of another that runs the same way.
     """
     low, high = limits
-    placed = [
-        one.outcome
-        for one in answers.crossovers
-        if (one.curve.threads, one.curve.device, one.curve.fixed) == (group.threads, group.device, group.fixed)
-        and one.curve.crossing.axis == group.axis
-        and isinstance(one.outcome, Crossed)
-    ]
+    placed = answers.crossed_in(group)
     if not placed:
         return low
     row = 0.16 / size[1]

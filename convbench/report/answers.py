@@ -90,13 +90,35 @@ class Answers:
         return list(fronts(self.info, self.contenders))
 
     @cached_property
-    def spots(self) -> list[tuple[Roof, Spot]]:
-        """Every timed contender under its roof."""
-        return list(spots(self.info, self.contenders))
+    def fronts_by_place(self) -> dict[str, list[Front]]:
+        """The same, by number of threads or device."""
+        found: dict[str, list[Front]] = {}
+        for front in self.fronts:
+            found.setdefault(place(front.cell.threads, front.cell.device, ()), []).append(front)
+        return found
 
-    def speedups(self, base: str) -> dict[str, Speedup]:
-        """Cell key → how many times as fast as `base` the best other is."""
-        return speedups(self.info, self.contenders, self.winners, base)
+    @cached_property
+    def rooflines(self) -> dict[Roof, list[Spot]]:
+        """Every timed contender, under its roof."""
+        found: dict[Roof, list[Spot]] = {}
+        for roof, spot in spots(self.info, self.contenders):
+            found.setdefault(roof, []).append(spot)
+        return found
+
+    @cached_property
+    def speedups(self) -> dict[str, dict[str, Speedup]]:
+        """For each base: cell key → how many times as fast as it the best other is."""
+        return {base: speedups(self.info, self.contenders, self.winners, base) for base in self.info.algorithms}
+
+    def crossed_in(self, group: Group) -> list[Crossed]:
+        """The crossings that were placed along a group's own axis."""
+        return [
+            one.outcome
+            for one in self.crossovers
+            if (one.curve.threads, one.curve.device, one.curve.fixed) == (group.threads, group.device, group.fixed)
+            and one.curve.crossing.axis == group.axis
+            and isinstance(one.outcome, Crossed)
+        ]
 
     @cached_property
     def effort(self) -> Effort:

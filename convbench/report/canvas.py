@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +17,8 @@ from convbench.report.style import (
     INK,
 )
 
+Item = TypeVar("Item")
+
 CHARACTER_IN: Final = 0.56 * FONT_PT / 72  # DejaVu Sans is wide: other fonts only leave more room
 PANEL_WIDTH_IN: Final = 5.2
 PANEL_HEIGHT_IN: Final = 3.3
@@ -24,6 +27,13 @@ TITLE_IN: Final = 0.34
 HEAD_IN: Final = 0.36
 FOOT_IN: Final = 0.48
 ROW_IN: Final = 0.26
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of them, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]
 
 
 def put_title(figure: Figure, text: str) -> None:

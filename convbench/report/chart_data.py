@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from convbench.analysis.contenders import Contender
-from convbench.analysis.crossovers import Crossed
 from convbench.analysis.groups import Group
 from convbench.analysis.pareto import Front, Offer
 from convbench.analysis.quantities import seconds, significant, within
@@ -124,26 +123,19 @@ def _says(answers: Answers, chart: Chart, group: Group) -> str:
 
 
 def _marks(answers: Answers, group: Group) -> Iterator[Json]:
-    for one in answers.crossovers:
-        curve, found = one.curve, one.outcome
-        here = (curve.threads, curve.device, curve.fixed) == (group.threads, group.device, group.fixed)
-        if here and curve.crossing.axis == group.axis and isinstance(found, Crossed):
-            span = within(found.value, found.low, found.high).replace("95 %: ", "")
-            pair = [answers.info.algorithms.index(name) for name in (found.overtaker, found.overtaken)]
-            yield {
-                "at": _short(found.value),
-                "low": _short(found.low),
-                "high": _short(found.high),
-                "label": f"{found.overtaker}: {span}",
-                "of": pair,
-            }
+    for found in answers.crossed_in(group):
+        span = within(found.value, found.low, found.high).replace("95 %: ", "")
+        yield {
+            "at": _short(found.value),
+            "low": _short(found.low),
+            "high": _short(found.high),
+            "label": f"{found.overtaker}: {span}",
+            "of": [answers.info.algorithms.index(name) for name in (found.overtaker, found.overtaken)],
+        }
 
 
 def _trade_offs(answers: Answers, cells: dict[str, int]) -> Iterator[Json]:
-    places: dict[str, list[Front]] = {}
-    for front in answers.fronts:
-        places.setdefault(place(front.cell.threads, front.cell.device, ()), []).append(front)
-    for where, fronts in places.items():
+    for where, fronts in answers.fronts_by_place.items():
         held = [offer.workspace_bytes for front in fronts for offer in front.offers if offer.workspace_bytes]
         yield {
             "quantity": "Workspace against time",
@@ -182,10 +174,7 @@ def _offer(offer: Offer, front: Front, cells: dict[str, int]) -> list[Any]:
 
 
 def _rooflines(answers: Answers, cells: dict[str, int]) -> Iterator[Json]:
-    under: dict[Roof, list[Spot]] = {}
-    for roof, spot in answers.spots:
-        under.setdefault(roof, []).append(spot)
-    for roof, spots in under.items():
+    for roof, spots in answers.rooflines.items():
         panels = [("Direct-equivalent", [(one, one.direct) for one in spots])]
         if counted := [(one, one.actual) for one in spots if one.actual is not None]:
             panels.append(("Operations really done", counted))

@@ -11,8 +11,6 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from convbench.analysis.pareto import Front
-from convbench.analysis.roofline import Roof, Spot
 from convbench.analysis.sentences import place
 from convbench.report.along_axis import along_axis
 from convbench.report.answers import Answers
@@ -41,15 +39,9 @@ def overviews(answers: Answers) -> Iterator[tuple[str, Figure]]:
         for base in speedup_bases(answers, plane):
             name = re.sub(r"[^\w.-]", "_", base)
             yield f"speedup-{name}{where}", _drawn(speedup_map, answers, plane, base)
-    fronts: dict[str, list[Front]] = {}
-    for front in answers.fronts:
-        fronts.setdefault(place(front.cell.threads, front.cell.device, ()), []).append(front)
-    for where, found in fronts.items():
+    for where, found in answers.fronts_by_place.items():
         yield f"pareto-{where.replace(' ', '')}", _drawn(front_figure, answers, found)
-    under: dict[Roof, list[Spot]] = {}
-    for roof, spot in answers.spots:
-        under.setdefault(roof, []).append(spot)
-    for roof, spots in under.items():
+    for roof, spots in answers.rooflines.items():
         name = f"roofline-{place(roof.threads, roof.device, ()).replace(' ', '')}"
         yield name, _drawn(roofline, answers, roof, spots)
 

@@ -7,14 +7,12 @@ from typing import Final
 
 from convbench.analysis.quantities import factor, plural, seconds
 from convbench.analysis.sentences import cell_name, factor_with_interval
-from convbench.analysis.versus import Duel
 from convbench.report.answers import Answers
 from convbench.report.closing import closing_lines, names
-from convbench.report.views import CellMap, Square, Value, cell_maps
+from convbench.report.views import CellMap, Square, Value, cell_maps, ratio_look
 from convbench.result import Cell
 
 DUEL_HEAD: Final = ("cell", "threads", "ground", "ours", "time", "theirs", "time", "theirs / ours")
-FAR: Final = 3.0
 
 
 def standing_values(answers: Answers) -> Iterator[list[Value]]:
@@ -37,17 +35,10 @@ def duel_maps(answers: Answers) -> Iterator[CellMap]:
         if duel is None:
             return None
         hint = f"{cell_name(cell)}: {names(duel)}, {factor_with_interval(duel.ratio)}"
-        return Square(factor(duel.ratio.value), _look(duel), f"{duel.ours.algorithm} / {duel.theirs.algorithm}", hint)
+        look = ratio_look(duel.ratio, is_tie=duel.ratio.contains(1.0) is not False)
+        return Square(factor(duel.ratio.value), look, f"{duel.ours.algorithm} / {duel.theirs.algorithm}", hint)
 
     return (one for one in cell_maps(answers, square) if any(any(squares) for _, squares in one.rows))
-
-
-def _look(duel: Duel) -> str:
-    if duel.ratio.contains(1.0) is not False:
-        return "tie"
-    if duel.ratio.value < 1:
-        return "behind"
-    return "far" if duel.ratio.value >= FAR else "ahead"
 
 
 def duel_values(answers: Answers) -> Iterator[list[Value]]:

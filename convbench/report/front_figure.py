@@ -19,6 +19,7 @@ from convbench.report.canvas import (
     PANEL_WIDTH_IN,
     TICKS_IN,
     TITLE_IN,
+    evenly,
     frame,
     put_title,
 )
@@ -40,7 +41,7 @@ NAMES_IN: Final = 1.9
 
 def front_figure(answers: Answers, fronts: Sequence[Front]) -> Figure:
     """A panel a cell, of those spread most evenly where there are many."""
-    chosen = _evenly(fronts)
+    chosen = evenly(fronts, MOST_PANELS)
     columns = min(len(chosen), 2)
     rows = math.ceil(len(chosen) / columns)
     width, height = columns * PANEL_WIDTH_IN, rows * PANEL_HEIGHT_IN + TITLE_IN
@@ -59,13 +60,6 @@ def front_figure(answers: Answers, fronts: Sequence[Front]) -> Figure:
         )
         _panel(axes, answers, front)
     return figure
-
-
-def _evenly(fronts: Sequence[Front]) -> list[Front]:
-    """At most so many, the first and the last among them."""
-    if len(fronts) <= MOST_PANELS:
-        return list(fronts)
-    return [fronts[round(index * (len(fronts) - 1) / (MOST_PANELS - 1))] for index in range(MOST_PANELS)]
 
 
 def _panel(axes: Axes, answers: Answers, front: Front) -> None:

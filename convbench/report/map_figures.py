@@ -65,7 +65,7 @@ def winner_map(answers: Answers, plane: Plane) -> Figure:
 
 def speedup_map(answers: Answers, plane: Plane, base: str) -> Figure:
     """A square a cell: the time of `base` over that of the best other; hatched where they cannot be told apart."""
-    found = answers.speedups(base)
+    found = answers.speedups[base]
     shown = [found[cell.key].ratio.value for cell in plane.cells if cell.key in found]
     end = max(FULL, *(max(ratio, 1 / ratio) for ratio in shown))
     scale = Normalize(-math.log(end), math.log(end))
@@ -87,7 +87,7 @@ def speedup_bases(answers: Answers, plane: Plane) -> Iterator[str]:
     """The libraries that were ranked in any of the plane's cells: what people would use instead."""
     keys = {cell.key for cell in plane.cells}
     for name in answers.info.algorithms:
-        if "peer" in answers.info.tags.get(name, ()) and keys & answers.speedups(name).keys():
+        if "peer" in answers.info.tags.get(name, ()) and keys & answers.speedups[name].keys():
             yield name
 
 

@@ -9,10 +9,9 @@ from convbench.analysis.quantities import factor
 from convbench.analysis.sentences import cell_name, factor_with_interval
 from convbench.analysis.speedups import Speedup
 from convbench.report.answers import Answers
-from convbench.report.views import CellMap, Square, cell_maps
+from convbench.report.views import CellMap, Square, cell_maps, ratio_look
 from convbench.result import Cell
 
-FAR: Final = 3.0
 MOST_SQUARES: Final = 6000
 """On one page: what has more shows its libraries first, and no more than fit."""
 
@@ -23,7 +22,7 @@ def speedup_maps(answers: Answers) -> Iterator[tuple[str, list[CellMap]]]:
     peers_first = sorted(answers.info.algorithms, key=lambda name: "peer" not in answers.info.tags.get(name, ()))
     room = MOST_SQUARES
     for base in peers_first:
-        found = answers.speedups(base)
+        found = answers.speedups[base]
 
         def square(cell: Cell, found: dict[str, Speedup] = found) -> Square | None:
             one = found.get(cell.key)
@@ -36,6 +35,5 @@ def speedup_maps(answers: Answers) -> Iterator[tuple[str, list[CellMap]]]:
 
 
 def _square(one: Speedup) -> Square:
-    looks = "tie" if one.is_tie else "behind" if one.ratio.value < 1 else "far" if one.ratio.value >= FAR else "ahead"
     hint = f"{cell_name(one.cell)}: {one.base} takes {factor_with_interval(one.ratio)} the time of {one.other}"
-    return Square(factor(one.ratio.value), looks, one.other, hint)
+    return Square(factor(one.ratio.value), ratio_look(one.ratio, is_tie=one.is_tie), one.other, hint)

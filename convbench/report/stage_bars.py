@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,7 +16,7 @@ from convbench.analysis.sentences import cell_name, place
 from convbench.analysis.stages import Staged
 from convbench.report.answers import Answers
 from convbench.report.by_shape import shortened
-from convbench.report.canvas import CHARACTER_IN, HEAD_IN, PANEL_WIDTH_IN, ROW_IN, TITLE_IN, put_title
+from convbench.report.canvas import CHARACTER_IN, HEAD_IN, PANEL_WIDTH_IN, ROW_IN, TITLE_IN, evenly, put_title
 from convbench.report.phases import slots, stages_at
 from convbench.report.style import FONT_PT, INK
 
@@ -40,9 +39,8 @@ def stage_figures(answers: Answers) -> Iterator[tuple[str, Figure]]:
         by_cell: dict[str, list[Staged]] = {}
         for one in stages_at(answers, device, threads):
             by_cell.setdefault(one.contender.cell.key, []).append(one)
-        panels = list(by_cell.values())
-        chosen = np.linspace(0, len(panels) - 1, min(len(panels), MOST_CELLS)).round().astype(int)
-        figure = _figure(f"Stages, as shares of their sum, {where}", [panels[i] for i in chosen], slots(answers))
+        panels = evenly(list(by_cell.values()), MOST_CELLS)
+        figure = _figure(f"Stages, as shares of their sum, {where}", panels, slots(answers))
         FigureCanvasAgg(figure)
         yield f"phases-{where.replace(' ', '')}", figure
 

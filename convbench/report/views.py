@@ -12,6 +12,7 @@ from convbench.analysis.contenders import Contender
 from convbench.analysis.crossovers import Crossed
 from convbench.analysis.quantities import factor, memory, percent, plural, seconds, significant, within
 from convbench.analysis.sentences import cell_name, factor_with_interval, finding, gaps, place, winner_sentence
+from convbench.analysis.statistics import Estimate
 from convbench.analysis.table import error_share, worst_agreement
 from convbench.report.answers import Answers
 from convbench.report.markdown import interval
@@ -57,6 +58,18 @@ def cell_maps(answers: Answers, draw: Callable[[Cell], Square | None]) -> Iterat
     for plane in answers.planes:
         rows = tuple((name, tuple(None if cell is None else draw(cell) for cell in row)) for name, row in plane.rows)
         yield CellMap(place(plane.threads, plane.device, ()), plane.axis, tuple(map(str, plane.columns)), rows)
+
+
+FAR: Final = 3.0
+
+
+def ratio_look(ratio: Estimate, *, is_tie: bool) -> str:
+    """How a ratio's square looks: a tie, or the side whose time is on top behind, ahead, or far ahead."""
+    if is_tie:
+        return "tie"
+    if ratio.value < 1:
+        return "behind"
+    return "far" if ratio.value >= FAR else "ahead"
 
 
 def square(answers: Answers, cell: Cell) -> Square:
