@@ -216,7 +216,7 @@ class ConvAlgorithm(ABC):
 
 def unsupported_dtype(spec: ConvSpec) -> Unsupported | None:
     """The reason of every algorithm that computes in float32 or float64 only."""
-    return Unsupported("float16 is for devices that have it") if spec.dtype == "float16" else None
+    return Unsupported("float16 is for cards") if spec.dtype == "float16" else None
 
 
 def computing_dtype(dtype: str) -> str:

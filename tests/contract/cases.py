@@ -318,11 +318,25 @@ CASES: dict[str, Cases] = {
         )
         for name in ("cuda_im2col", "cuda_implicit_gemm", "cuda_fft", "cuda_fft_overlap_save")
     },
+    "cuda_fft_fused": Cases(
+        (
+            *PLANES,
+            "h1w1r1s1",
+            "n2c3h40w131k3r3s2+groups=3+padding=0.2x1.0",
+            "n2c2h13w11k6r3s3+stride=2x3+padding=1+groups=2",
+            "h60w50r5s3+dilation=3x2",
+            "h140w150r31s29+padding=15+boundary=reflect",
+            "n2c5h8w9k5r3s3+padding=1+groups=5+stride=2+direction=backward_data",
+        ),
+        ONE_PLANE | {"dtype": st.sampled_from(OF_A_CARD)},
+        faults=DEPTHWISE,
+        dtypes=OF_A_CARD,
+    ),
+    "cuda_fft_fused_from_host": Cases(PLANES, ONE_PLANE, faults=DEPTHWISE, dtypes=("float32",)),
     **{
         f"{name}_from_host": Cases((*GEOMETRY, *BOUNDARIES[:1], *BACKWARD_DATA[:2]), random, dtypes=("float32",))
         for name, random in (
             ("cuda_direct", COMPILED | {"r": 3, "s": 5} | PLAIN_STEPS),
-            ("cuda_fft_overlap_save", FORWARD_OR_DATA),
             ("cuda_implicit_gemm", FORWARD_OR_DATA),
         )
     },

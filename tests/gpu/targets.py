@@ -42,6 +42,7 @@ ALGORITHMS = {
     "cuda_winograd_f2": "winograd:CudaWinogradF2",
     "cuda_winograd_f4": "winograd:CudaWinogradF4",
     "cuda_fft": "fft:CudaFft",
+    "cuda_fft_fused": "fft_fused:CudaFftFused",
     "cuda_fft_overlap_save": "fft_overlap_save:CudaFftOverlapSave",
 }
 """Those with kernels of their own."""

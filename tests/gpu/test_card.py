@@ -94,10 +94,11 @@ def test_it_agrees_on_random_specs(name: str) -> None:
 def test_it_agrees_at_sizes_that_fill_the_card(name: str) -> None:
     ran = 0
     for text in (*LARGE, GAUSSIAN):
-        spec = ConvSpec.parse(text)
+        spec = changed(ConvSpec.parse(text), dtype=CASES[name].dtypes[0])
         if ALGORITHMS[name].supports(spec) is None:
             check_contract(Carried(ALGORITHMS[name]), spec)
-            check_precision(Carried(ALGORITHMS[name]), spec)
+            if ALGORITHMS[name].precision == "strict":
+                check_precision(Carried(ALGORITHMS[name]), spec)
             ran += 1
     assert ran
 

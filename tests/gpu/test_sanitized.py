@@ -44,32 +44,25 @@ def test_no_kernel_reads_or_writes_beside_its_arrays(name: str) -> None:
 
 
 FAULTS = {
-    "a missing barrier before the rows are filtered": (
-        "cuda_separable",
-        "separable.cu",
-        "        __syncthreads();\n\n        for (int item",
-        "\n        for (int item",
-        "a barrier is missing",
-    ),
-    "a missing barrier before the columns are filtered": (
-        "cuda_separable",
-        "separable.cu",
-        "        __syncthreads();\n\n        oldest",
-        "\n        oldest",
-        "a barrier is missing",
-    ),
     "a halo that is one short": (
         "cuda_separable",
-        "separable.cu",
-        "j < WIDE + S - 1; j += WIDE",
-        "j < WIDE + S - 2; j += WIDE",
-        "error nan",
+        "lines.cuh",
+        "(COLS - 1) * V + (S - 1) * E + 1",
+        "(COLS - 1) * V + (S - 2) * E + 1",
+        "error|index",
     ),
     "a strip that ends too early": (
         "cuda_separable",
-        "separable.cu",
-        "first + i < p1 + R - 1 ?",
-        "first + i < p1 + R - 5 ?",
+        "stream.cu",
+        "row < p1 + R - 1;",
+        "row < p1 + R - 2;",
+        "error",
+    ),
+    "sums that move on too late": (
+        "cuda_direct",
+        "stream.cu",
+        "r > 0 ? sums[r - 1][q]",
+        "r > 0 ? sums[r][q]",
         "error",
     ),
     "a missing barrier between slices of words": (
@@ -109,16 +102,16 @@ FAULTS = {
     ),
     "columns that are read beyond the image": (
         "cuda_direct",
-        "direct.cu",
-        "row, q0 * V + j < end ? cols[q0 * V + j] : -1",
-        "row, q0 * V + j < end + 99 ? cols[q0 * V + j] : -1",
+        "lines.cuh",
+        "row >= 0 && q0 * V + j < end;",
+        "row >= 0 && q0 * V + j < end + 99;",
         "heap-buffer-overflow",
     ),
     "vectors that are not aligned": (
         "cuda_direct",
-        "direct.cu",
-        "W % LANES == 0 &&\n",
-        "W > 0 &&\n",
+        "lines.cuh",
+        "LEFT >= 0 && W % VECTOR == 0 &&",
+        "LEFT >= 0 && W > 0 &&",
         "misaligned address",
     ),
     "a missing barrier before a tile is turned": (
@@ -141,6 +134,27 @@ FAULTS = {
         "put(target[part * P * Q], value - tf32_of(value));",
         "put(target[part * P * Q], tf32_of(value));",
         "error",
+    ),
+    "a missing barrier between columns and rows": (
+        "cuda_fft_fused",
+        "fft_fused.cu",
+        "    __syncthreads();\n    first_pass(tile, true",
+        "    first_pass(tile, true",
+        "a barrier is missing",
+    ),
+    "tiles of a pair that are exchanged": (
+        "cuda_fft_fused",
+        "fft_fused.cu",
+        "return Complex{value(0, line, at), value(1, line, at)};",
+        "return Complex{value(1, line, at), value(0, line, at)};",
+        "error",
+    ),
+    "outputs of the other tile beyond y": (
+        "cuda_fft_fused",
+        "fft_fused.cu",
+        "if (p0[1] + i < P && q0[1] + j < Q)",
+        "if (p0[1] + i < P)",
+        "heap-buffer-overflow|error|barrier",
     ),
     "a spectrum that is not conjugated": (
         "cuda_fft",

@@ -12,7 +12,7 @@ from convbench.algorithm import MiB
 from convbench.operands import operands
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
-from convbench_algorithms.cuda import direct, implicit_gemm, separable, tensor_gemm, winograd
+from convbench_algorithms.cuda import direct, implicit_gemm, stream, tensor_gemm, winograd
 from convbench_algorithms.cuda.fft import whole_extent
 from convbench_algorithms.cuda.fft_overlap_save import CACHE_BYTES, batch_of, cheapest_tiling
 from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
@@ -53,11 +53,12 @@ def test_the_maps_say_what_the_reference_computes(spec: ConvSpec) -> None:
 def test_left_is_where_the_image_lies_as_it_is(spec: ConvSpec) -> None:
     assume(unsupported_direction(spec) is None)
     g = Geometry.of(spec)
-    if g.left is None:
-        assert spec.direction == "backward_data"
-    else:
-        seen = g.cols[g.left : g.left + g.w]
-        np.testing.assert_array_equal(seen, np.arange(len(seen)))
+    for before, positions, extent in ((g.left, g.cols, g.w), (g.top, g.rows, g.h)):
+        if before < 0:
+            assert spec.direction == "backward_data"
+        else:
+            seen = positions[before : before + extent]
+            np.testing.assert_array_equal(seen, np.arange(len(seen)))
 
 
 @every_target
@@ -94,12 +95,14 @@ def test_large_layers_have_large_tiles_and_small_ones_fill_the_card() -> None:
 
 
 @every_target
-def test_strips_are_long_unless_there_would_be_too_few(text: str) -> None:
+def test_a_streams_sums_fit_its_registers_and_its_strips_fill_the_card(text: str) -> None:
     g = geometry(text)
-    length = separable.strip_length(g)
-    blocks = g.n * g.k * -(-g.q // separable.WIDE) * -(-g.p // length)
-    assert length == 4 * separable.STEP or blocks <= 2 * separable.FULL_CARD + g.n * g.k * -(-g.q // separable.WIDE)
-    assert separable.shared_bytes(g) <= 227 * 1024 or max(g.r, g.s) > separable.MOST_TAPS
+    found = stream.stream_of(g)
+    words = g.computed_bytes // 4
+    assert found.cols * g.r * words <= stream.MOST_SUM_WORDS or found.cols == 1
+    assert found.length >= min(g.r, g.p)
+    threads = g.n * g.k * -(-g.q // found.cols) * -(-g.p // found.length)
+    assert found.length == min(g.r, g.p) or threads >= stream.MULTIPROCESSORS * stream.THREADS / 2
 
 
 @every_target
@@ -127,7 +130,7 @@ def test_lengths_are_even_and_smooth(least: int) -> None:
     length = next(smooth_lengths(least))
     assert least <= length <= 1.2 * least + 2
     assert length % 2 == 0
-    for prime in (2, 3, 5, 7):
+    for prime in (2, 3, 5, 7, 11, 13):
         while length % prime == 0:
             length //= prime
     assert length == 1

@@ -26,7 +26,8 @@ __device__ __forceinline__ unsigned short half_of_float(float value) {
 
 #endif
 
-#define KERNEL_OF(threads) extern "C" __global__ void __launch_bounds__(threads)
+// Of at most so many threads; and of so many blocks on a multiprocessor, which the assembler finds out itself for 0.
+#define KERNEL_OF(...) extern "C" __global__ void __launch_bounds__(__VA_ARGS__)
 
 typedef long long Index;  // of an element: images and column matrices pass 2^31
 

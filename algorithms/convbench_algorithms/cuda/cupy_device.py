@@ -35,6 +35,7 @@ class CupyDevice(Device):
     def __init__(self) -> None:
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
         self.name = properties["name"].decode()
+        self.most_shared_bytes = properties["sharedMemPerBlockOptin"]
         self.highest_hz = 1e3 * cupy.cuda.Device().attributes["ClockRate"]
         self.sweep = cupy.empty(SWEEPS * properties["l2CacheSize"], np.uint8)
         self.passed = cupy.empty(2, np.int64)
@@ -52,8 +53,9 @@ class CupyDevice(Device):
         module = load(kernel)
         self.loaded, self.loading_s = self.loaded + 1, self.loading_s + perf_counter() - start
         for name, values in (constants or {}).items():
-            room = module.get_global_var(name)
-            cupy.ndarray(values.shape, values.dtype, room).set(np.ascontiguousarray(values))
+            room = cupy.cuda.UnownedMemory(module.get_global_var(name), values.nbytes, module)
+            there = cupy.ndarray(values.shape, values.dtype, cupy.cuda.MemoryPointer(room, 0))
+            there.set(np.ascontiguousarray(values))
         return _Function(module, module.get_function(kernel.entry))
 
     def upload(self, host: Array) -> DeviceArray:

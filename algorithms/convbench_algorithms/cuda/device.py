@@ -75,6 +75,9 @@ class RealFft(Protocol):
 class Device(Accelerator):
     """A card: what the harness asks of it, and what algorithms do."""
 
+    most_shared_bytes: int
+    """Of shared memory, in a block that asks for more than is usual."""
+
     @abstractmethod
     def compile(self, kernel: Kernel, constants: Mapping[str, Array] | None = None) -> Function:
         """The kernel, with its `__constant__` arrays set; those are its own, whoever compiles the same kernel."""

@@ -5,47 +5,27 @@
 // the first-level cache gives them. That takes (ROWS + R − 1)·S·COLS unrolled multiply-adds, and a register for each
 // element of a line; where these are too many, ROLLED goes through the rows of the filter instead, and loads anew in each.
 //
-// Macros: REAL, STORED; TAPS in the filter [K,C/G,R,S]; R, S; U, V (stride); D, E (dilation); ROWS, COLS, FILTERS of a thread; ROLLED, 0 or 1;
-// LEFT, the padding before the image's columns, or -1 where they are spread and only the maps tell.
-#include "common.cuh"
+// Macros: those of lines.cuh; TAPS in the filter [K,C/G,R,S]; R; U (stride), D (dilation); ROWS, FILTERS of a thread;
+// ROLLED, 0 or 1.
+#include "lines.cuh"
 
 extern "C" {
 __constant__ REAL taps[TAPS];
 }
 
-constexpr int SEEN_COLS = (COLS - 1) * V + (S - 1) * E + 1;
-
-// A thread's first column is a multiple of COLS: how far the first one that it sees lies behind a multiple of LANES.
-constexpr int BEHIND = ((-LEFT) % LANES + LANES) % LANES;
-constexpr int VECTORS = ceil_div(BEHIND + SEEN_COLS, LANES);
-
-// What a thread's columns see of a row of x; zeros where `row` is -1.
-__device__ __forceinline__ void load_line(REAL (&line)[VECTORS * LANES], const Stored* plane, const int* cols, int row, int W,
-                                          int Q, int q0, bool in_lanes) {
-    if (in_lanes && row >= 0) {
-        load_lanes<VECTORS * LANES>(line, plane + static_cast<Index>(row) * W + q0 * V - LEFT - BEHIND);
-        return;
-    }
-    const int end = (Q - 1) * V + (S - 1) * E + 1;
-#pragma unroll
-    for (int j = 0; j < SEEN_COLS; ++j)
-        line[BEHIND + j] = padded_at(plane, W, row, q0 * V + j < end ? cols[q0 * V + j] : -1);
-}
-
 KERNEL_OF(128)
 direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int H, int W, int K, int P, int Q, int channels,
-       int filters) {
+       int filters, int planes) {
     const int q0 = (blockIdx.x * blockDim.x + threadIdx.x) * COLS;
     const int p0 = (blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
-    if (q0 >= Q || p0 >= P) return;
-    const int image = blockIdx.z / (K / FILTERS), k0 = blockIdx.z % (K / FILTERS) * FILTERS;
+    const int plane_of_y = blockIdx.z * blockDim.z + threadIdx.z;  // or FILTERS of them
+    if (q0 >= Q || p0 >= P || plane_of_y >= planes) return;
+    const int image = plane_of_y / (K / FILTERS), k0 = plane_of_y % (K / FILTERS) * FILTERS;
     const int c0 = k0 / filters * channels;
 
-    const int first = q0 * V - LEFT - BEHIND;
-    const bool in_lanes = LEFT >= 0 && V == 1 && COLS % LANES == 0 && W % LANES == 0 &&
-                          reinterpret_cast<size_t>(x) % 16 == 0 && first >= 0 && first + VECTORS * LANES <= W;
+    const bool in_vectors = lies_in_vectors(x, W);
     // The last threads may reach beyond y: what they add there is not stored.
-    const int end = (P - 1) * U + (R - 1) * D + 1;
+    const int end_rows = (P - 1) * U + (R - 1) * D + 1, end_cols = (Q - 1) * V + (S - 1) * E + 1;
 
     REAL sums[FILTERS][ROWS][COLS];
 #pragma unroll
@@ -57,8 +37,12 @@ direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int 
 
     for (int c = 0; c < channels; ++c) {
         const Stored* plane = x + (static_cast<Index>(image) * C + c0 + c) * H * W;
-        const REAL* tap = taps + (k0 * channels + c) * (R * S);
-        const auto add = [&](const REAL(&line)[VECTORS * LANES], int r, int p) {
+        // Of a single filter the compiler knows where each tap lies, and need not load it.
+        const REAL* tap = TAPS == R * S ? taps : taps + (k0 * channels + c) * (R * S);
+        const auto load = [&](REAL(&line)[LINE], int padded) {
+            load_line(line, plane, cols, row_at(rows, padded, end_rows, H), W, q0, end_cols, in_vectors);
+        };
+        const auto add = [&](const REAL(&line)[LINE], int r, int p) {
 #pragma unroll
             for (int k = 0; k < FILTERS; ++k)
 #pragma unroll
@@ -72,16 +56,15 @@ direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int 
             for (int r = 0; r < R; ++r)
 #pragma unroll
                 for (int p = 0; p < ROWS; ++p) {
-                    const int i = (p0 + p) * U + r * D;
-                    REAL line[VECTORS * LANES];
-                    load_line(line, plane, cols, i < end ? rows[i] : -1, W, Q, q0, in_lanes);
+                    REAL line[LINE];
+                    load(line, (p0 + p) * U + r * D);
                     add(line, r, p);
                 }
         } else {
 #pragma unroll
             for (int i = 0; i < (ROWS - 1) * U + (R - 1) * D + 1; ++i) {
-                REAL line[VECTORS * LANES];
-                load_line(line, plane, cols, p0 * U + i < end ? rows[p0 * U + i] : -1, W, Q, q0, in_lanes);
+                REAL line[LINE];
+                load(line, p0 * U + i);
 #pragma unroll
                 for (int r = 0; r < R; ++r) {
                     const int p = (i - r * D) / U;
@@ -94,19 +77,6 @@ direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int 
 #pragma unroll
     for (int k = 0; k < FILTERS; ++k)
 #pragma unroll
-        for (int p = 0; p < ROWS; ++p) {
-            if (p0 + p >= P) continue;
-            Stored* target = y + ((static_cast<Index>(image) * K + k0 + k) * P + p0 + p) * Q + q0;
-            if (COLS % LANES == 0 && Q % LANES == 0 && reinterpret_cast<size_t>(y) % 16 == 0) {
-#pragma unroll
-                for (int v = 0; v < COLS / LANES; ++v) {
-                    if (q0 + v * LANES >= Q) continue;
-                    store_lanes<LANES>(target + v * LANES, sums[k][p] + v * LANES);
-                }
-            } else {
-#pragma unroll
-                for (int q = 0; q < COLS; ++q)
-                    if (q0 + q < Q) put(target[q], sums[k][p][q]);
-            }
-        }
+        for (int p = 0; p < ROWS; ++p)
+            if (p0 + p < P) store_line(y, ((static_cast<Index>(image) * K + k0 + k) * P + p0 + p) * Q, q0, Q, sums[k][p]);
 }

@@ -34,6 +34,7 @@ from convbench_algorithms.cuda.device import (
     unsupported_by_card,
 )
 from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
+from convbench_algorithms.cuda.stream import THREADS, VECTOR_BYTES, WARP, StreamPlan
 
 MOST_TAPS: Final = 31
 """Along an axis: the loop over a row's taps is unrolled."""
@@ -41,13 +42,17 @@ MOST_TAPS: Final = 31
 MOST_SUMS: Final = 32
 """Outputs of a thread: registers hold them and what of x they see."""
 
-MOST_PRODUCTS: Final = 3000
-"""Unrolled multiply-adds of a thread and channel: instructions of 16 bytes, of which the cache holds some 100 KiB."""
+ROWS: Final = 2
+"""Of a thread: more are more instructions, which then do not stay in the first cache for them."""
 
-VECTOR_BYTES: Final = 16
-"""Of what one instruction loads."""
+MOST_PRODUCTS: Final = 2048
+"""Unrolled multiply-adds of a thread and channel: instructions of 16 bytes."""
 
-BLOCK: Final[Triple] = (32, 4, 1)
+STREAMED_TAPS: Final = range(7, 20)
+"""Rows of a filter of one channel with which it goes down the columns."""
+
+MOST_BLOCK_DEPTH: Final = 64
+"""Threads of a block along z."""
 
 
 @final
@@ -78,7 +83,22 @@ class CudaDirect(CudaAlgorithm):
 
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ConvAlgorithm`."""
-        return _DirectPlan(spec, resources)
+        return _StreamedPlan(spec, resources) if streams(Geometry.of(spec)) else _DirectPlan(spec, resources)
+
+
+def streams(geometry: Geometry) -> bool:
+    """Whether it goes down the columns, and does not work in tiles: for large filters of one channel."""
+    g = geometry
+    return g.channels == 1 and g.stride == g.dilation == (1, 1) and g.r in STREAMED_TAPS
+
+
+@final
+class _StreamedPlan(StreamPlan):
+    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        super().__init__(spec, resources, factored=False)
+
+    def prepare(self, w: Array) -> PreparedConv:
+        return self.bound(correlation_filter(self.spec, w).astype(self.geometry.computed))
 
 
 class ThreadTile(NamedTuple):
@@ -93,16 +113,27 @@ class ThreadTile(NamedTuple):
 def thread_tile(geometry: Geometry) -> ThreadTile:
     """Several filters where there are channels to sum over: each element of x that was loaded then serves all of them.
 
-    Else a tall tile, whose rows share what they see; a wide one where the filter is too large for that, or the stride
-    leaves little to share.
+    Else a tile whose rows share what they see; a wide one where the filter is too large for that, or the stride leaves
+    little to share.
     """
     filters = next(f for f in (4, 2, 1) if geometry.filters % f == 0) if geometry.channels > 1 else 1
     cols = max(VECTOR_BYTES // geometry.itemsize, 4)
-    rows = min(MOST_SUMS // (cols * filters), max(geometry.p, 1))
+    rows = min(MOST_SUMS // (cols * filters), ROWS, max(geometry.p, 1))
     products = rows * cols * filters * geometry.r * geometry.s
     if geometry.stride == (1, 1) and products <= MOST_PRODUCTS:
         return ThreadTile(rows, cols, filters, rolled=False)
-    return ThreadTile(1, 8, filters, rolled=True)
+    return ThreadTile(2, cols, 1, rolled=True) if filters == 1 else ThreadTile(1, 8, filters, rolled=True)
+
+
+def block_of(geometry: Geometry, tile: ThreadTile) -> Triple:
+    """A warp along the columns; where y is not as wide, or high, the rest of the block has other planes."""
+    across, down = (
+        1 << (-(-extent // outputs) - 1).bit_length()
+        for extent, outputs in ((geometry.q, tile.cols), (geometry.p, tile.rows))
+    )
+    x = min(across, WARP)
+    y = min(down, THREADS // x)
+    return x, y, min(THREADS // (x * y), MOST_BLOCK_DEPTH)
 
 
 @final
@@ -114,10 +145,12 @@ class _DirectPlan(ConvPlan):
         tile = thread_tile(g)
         self.workspace_bytes = resources.reserve(g.map_bytes)
         self.rows, self.cols = self.device.upload(g.rows), self.device.upload(g.cols)
+        planes = g.n * g.k // tile.filters
+        self.block = block_of(g, tile)
         self.grid: Triple = (
-            -(-g.q // (BLOCK[0] * tile.cols)),
-            -(-g.p // (BLOCK[1] * tile.rows)),
-            g.n * g.k // tile.filters,
+            -(-g.q // (self.block[0] * tile.cols)),
+            -(-g.p // (self.block[1] * tile.rows)),
+            -(-planes // self.block[2]),
         )
         self.kernel = Kernel.of(
             "direct.cu",
@@ -134,9 +167,10 @@ class _DirectPlan(ConvPlan):
             COLS=tile.cols,
             FILTERS=tile.filters,
             ROLLED=int(tile.rolled),
-            LEFT=-1 if g.left is None else g.left,
+            LEFT=g.left,
+            TOP=g.top,
         )
-        self.sizes = tuple(int32(size) for size in (g.c, g.h, g.w, g.k, g.p, g.q, g.channels, g.filters))
+        self.sizes = tuple(map(int32, (g.c, g.h, g.w, g.k, g.p, g.q, g.channels, g.filters, planes)))
 
     def prepare(self, w: Array) -> PreparedConv:
         taps = correlation_filter(self.spec, w).astype(self.geometry.computed)
@@ -151,4 +185,4 @@ class _Direct(PreparedConv):
 
     def execute(self, x: DeviceArray, y: DeviceArray) -> None:
         plan = self.plan
-        self.function(plan.grid, BLOCK, (x, y, plan.rows, plan.cols, *plan.sizes))
+        self.function(plan.grid, plan.block, (x, y, plan.rows, plan.cols, *plan.sizes))

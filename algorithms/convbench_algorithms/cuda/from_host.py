@@ -10,7 +10,7 @@ from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ErrorModel, Prep
 from convbench.spec import ConvSpec
 from convbench_algorithms.cuda.device import Device, current
 from convbench_algorithms.cuda.direct import CudaDirect
-from convbench_algorithms.cuda.fft_overlap_save import CudaFftOverlapSave
+from convbench_algorithms.cuda.fft_fused import CudaFftFused
 from convbench_algorithms.cuda.implicit_gemm import CudaImplicitGemm
 
 
@@ -43,11 +43,11 @@ class CudaDirectFromHost(FromHost):
 
 
 @final
-class CudaFftOverlapSaveFromHost(FromHost):
-    """`cuda_fft_overlap_save`, with both transfers."""
+class CudaFftFusedFromHost(FromHost):
+    """`cuda_fft_fused`, with both transfers."""
 
-    name: ClassVar[str] = "cuda_fft_overlap_save_from_host"
-    inner = CudaFftOverlapSave()
+    name: ClassVar[str] = "cuda_fft_fused_from_host"
+    inner = CudaFftFused()
 
 
 @final

@@ -37,12 +37,13 @@ columns(const Stored* x, Stored* matrix, const int* rows, const int* cols, int H
 KERNEL_OF(256)
 tiles(const Stored* x, REAL* cut, const int* rows, const int* cols, int padded_rows, int padded_cols, int H, int W, int C,
       int M, int N, int down, int across, int step_rows, int step_cols, int first) {
-    const int at = blockIdx.x * blockDim.x + threadIdx.x;
-    if (at >= M * N) return;
+    const int parts = ceil_div(N, static_cast<int>(blockDim.x));  // of a row, a block's each: no thread divides
+    const int m = blockIdx.x / parts, n = blockIdx.x % parts * blockDim.x + threadIdx.x;
+    if (n >= N) return;
     const int tile = first + blockIdx.z, c = blockIdx.y;
-    const int row = tile / across % down * step_rows + at / N, col = tile % across * step_cols + at % N;
+    const int row = tile / across % down * step_rows + m, col = tile % across * step_cols + n;
     const bool inside = row < padded_rows && col < padded_cols;
     const Stored* plane = x + (static_cast<Index>(tile / across / down) * C + c) * H * W;
-    cut[(static_cast<Index>(blockIdx.z) * C + c) * M * N + at] =
+    cut[((static_cast<Index>(blockIdx.z) * C + c) * M + m) * N + n] =
         inside ? padded_at(plane, W, rows[row], cols[col]) : REAL(0);
 }

@@ -103,13 +103,14 @@ class Geometry:
         return self.rows.nbytes + self.cols.nbytes
 
     @cached_property
-    def left(self) -> int | None:
-        """Padding before the columns where what is not padding is the image as it lies; None where it is spread."""
-        inside = np.flatnonzero(self.cols == 0)
-        for left in inside.tolist():
-            if np.array_equal(self.cols[left : left + self.w], np.arange(min(self.w, len(self.cols) - left))):
-                return int(left)
-        return None
+    def left(self) -> int:
+        """Padding before the columns where what is not padding is the image as it lies; -1 where it is spread."""
+        return _before_the_image(self.cols, self.w)
+
+    @cached_property
+    def top(self) -> int:
+        """The same of the rows."""
+        return _before_the_image(self.rows, self.h)
 
 
 def correlation_filter(spec: ConvSpec, w: Array) -> Array:
@@ -117,6 +118,14 @@ def correlation_filter(spec: ConvSpec, w: Array) -> Array:
     if spec.direction == "backward_data":
         return transposed_filter(spec, w)
     return np.ascontiguousarray(w[..., ::-1, ::-1]) if spec.flip else w
+
+
+def _before_the_image(positions: Map, extent: int) -> int:
+    for before in np.flatnonzero(positions == 0).tolist():
+        inside = positions[before : before + extent]
+        if np.array_equal(inside, np.arange(len(inside))):
+            return int(before)
+    return -1
 
 
 def _map(spec: ConvSpec, axis: int) -> Map:

@@ -34,9 +34,9 @@ multiply(const Complex* x, const Complex* w, Complex* y, int frequencies, int C,
 KERNEL_OF(256)
 crop(const REAL* tiles, Stored* y, REAL scale, int K, int P, int Q, int M, int N, int u, int v, int down, int across,
      int fit_rows, int fit_cols, int first) {
-    const int at = blockIdx.x * blockDim.x + threadIdx.x;
-    if (at >= fit_rows * fit_cols) return;
-    const int i = at / fit_cols, j = at % fit_cols, k = blockIdx.y;
+    const int parts = ceil_div(fit_cols, static_cast<int>(blockDim.x));
+    const int i = blockIdx.x / parts, j = blockIdx.x % parts * blockDim.x + threadIdx.x, k = blockIdx.y;
+    if (j >= fit_cols) return;
     const int tile = first + blockIdx.z;
     const int p = tile / across % down * fit_rows + i, q = tile % across * fit_cols + j;
     if (p >= P || q >= Q) return;

@@ -28,10 +28,12 @@ from convbench_algorithms.cuda.device import (
 )
 from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 
-THREADS: Final = 256
+MOST_THREADS: Final = 256
+WARP: Final = 32
 FREQUENCIES: Final = 128
 """Of a block in `multiply`."""
 
+LONG: Final = 512
 LONGEST: Final = 2**15
 """Of a transform along an axis: positions in a tile are counted in 32 bits."""
 
@@ -81,6 +83,12 @@ class Tiling:
         return (self.extent[0] * self.extent[1] + 2 * self.frequencies) * real_bytes
 
 
+def row_block(extent: int) -> Triple:
+    """Threads for a row of tiles, or for a part of one, none of which is much shorter than the others."""
+    parts = -(-extent // MOST_THREADS)
+    return -(-extent // parts // WARP) * WARP, 1, 1
+
+
 def needed_extent(geometry: Geometry) -> Pair:
     """What y sees of the padded image, along each axis."""
     g = geometry
@@ -89,16 +97,20 @@ def needed_extent(geometry: Geometry) -> Pair:
 
 
 def smooth_lengths(least: int) -> Iterator[int]:
-    """Even numbers 2ᵃ·3ᵇ·5ᶜ·7ᵈ from `least` on, which cuFFT has kernels for."""
-    length = least + least % 2
+    """Even numbers from `least` on whose primes cuFFT has kernels for; long ones are multiples of 32.
+
+    On an H200 a transform of 4200² (2³·3·5²·7) took a tenth longer than one of 4224² (2⁷·3·11).
+    """
+    step = 2 if least < LONG else 32
+    length = -(-least // step) * step
     while True:
         rest = length
-        for prime in (2, 3, 5, 7):
+        for prime in (2, 3, 5, 7, 11, 13):
             while rest % prime == 0:
                 rest //= prime
         if rest == 1:
             yield length
-        length += 2
+        length += step
 
 
 def spread_map(taps: int, dilation: int) -> Array:
@@ -157,8 +169,9 @@ class SpectralPlan(ConvPlan):
         sizes = (len(rows), len(cols), g.r, g.s, g.channels, M, N, 1, 1, 0, 0)
         where = device.upload(rows), device.upload(cols)
         for first in range(0, g.k, MOST_PLANES):
-            grid: Triple = (-(-M * N // THREADS), g.channels, min(MOST_PLANES, g.k - first))
-            self.cut(grid, (THREADS, 1, 1), (filters, padded, *where, *map(int32, sizes), int32(first)))
+            block = row_block(N)
+            grid: Triple = (M * -(-N // block[0]), g.channels, min(MOST_PLANES, g.k - first))
+            self.cut(grid, block, (filters, padded, *where, *map(int32, sizes), int32(first)))
         device.real_fft(g.k * g.channels, (M, N), g.computed).forward(padded, spectra)
         return _Spectral(self, spectra)
 
@@ -173,7 +186,7 @@ class _Spectral(PreparedConv):
         plan, g, tiling = self.plan, self.plan.geometry, self.plan.tiling
         (M, N), (down, across), fit = tiling.extent, tiling.counts, tiling.fit
         step = fit[0] * g.stride[0], fit[1] * g.stride[1]
-        blocks = -(-M * N // THREADS)
+        cut_block, crop_block = row_block(N), row_block(fit[1])
         cut = (len(g.rows), len(g.cols), g.h, g.w, g.c, M, N, down, across, *step)
         product = (tiling.frequencies, g.c, g.k, g.channels, g.filters)
         crop = (g.k, g.p, g.q, M, N, *g.stride, down, across, *fit)
@@ -181,8 +194,8 @@ class _Spectral(PreparedConv):
         for begin in range(0, plan.total, plan.batch):
             first = int32(min(begin, plan.total - plan.batch))  # the last batch does some tiles again
             plan.cut(
-                (blocks, g.c, plan.batch),
-                (THREADS, 1, 1),
+                (M * -(-N // cut_block[0]), g.c, plan.batch),
+                cut_block,
                 (x, plan.x_tiles, plan.rows, plan.cols, *map(int32, cut), first),
             )
             plan.x_fft.forward(plan.x_tiles, plan.x_spectra)
@@ -193,7 +206,7 @@ class _Spectral(PreparedConv):
             )
             plan.y_fft.inverse(plan.y_spectra, plan.y_tiles)
             plan.crop(
-                (-(-fit[0] * fit[1] // THREADS), g.k, plan.batch),
-                (THREADS, 1, 1),
+                (fit[0] * -(-fit[1] // crop_block[0]), g.k, plan.batch),
+                crop_block,
                 (plan.y_tiles, y, scale, *map(int32, crop), first),
             )
