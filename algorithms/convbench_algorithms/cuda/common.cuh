@@ -27,6 +27,7 @@ __device__ __forceinline__ unsigned short half_of_float(float value) {
 #endif
 
 #define KERNEL_OF(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define KERNEL_FOR(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)  // on a multiprocessor
 
 typedef long long Index;  // of an element: images and column matrices pass 2^31
 
