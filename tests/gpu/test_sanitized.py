@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from contract.harness import BrokenContractError, check_contract
+from convbench.algorithm import Resources
 from convbench.spec import ConvSpec
 from convbench_algorithms.cuda.device import SOURCES, using
+from convbench_algorithms.cuda.gathered import GatheredPlan
 from gpu.shim import KernelError, needs_compiler
-from gpu.shim_device import SanitizedDevice
+from gpu.shim_device import SanitizedDevice, ShimDevice
 from gpu.targets import ALGORITHMS, algorithm
 
 pytestmark = needs_compiler
@@ -240,6 +242,16 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
     with using(SanitizedDevice(sources=tmp_path)), pytest.raises((KernelError, BrokenContractError), match=told):
         check_contract(algorithm(name), spec)
     with using(SanitizedDevice()):
+        check_contract(algorithm(name), spec)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in ALGORITHMS if name.startswith("cuda_implicit_gemm")))
+def test_sums_that_are_split_are_whole_again(name: str) -> None:
+    spec = ConvSpec.parse(f"c256h3w5k3r3s3+padding=1+dtype={'float16' if name.endswith('half') else 'float32'}")
+    with using(ShimDevice()):
+        plan = algorithm(name).plan(spec, Resources())
+        assert isinstance(plan, GatheredPlan)
+        assert plan.product.splits > 1
         check_contract(algorithm(name), spec)
 
 

@@ -22,7 +22,7 @@ planes(const Stored* x, REAL* padded, const int* rows, const int* cols, int H, i
 KERNEL_OF(256)
 channels_last(const Stored* x, Lanes<Stored>* padded, const int* rows, const int* cols, int H, int W, int padded_rows,
               int padded_cols, int channels, int chunks, int groups) {
-    constexpr int COLS = 32, PITCH = COLS + 1, CHUNKS = 8;
+    constexpr int COLS = 32, DOWN = 8, PITCH = COLS + 1, CHUNKS = 8, LOADS = CHUNKS * LANES / DOWN;
     SHARED(Stored, tile);  // [8·LANES][PITCH]
     const int across = ceil_div(padded_cols, COLS);
     const int line = blockIdx.x / across;  // of all images
@@ -31,14 +31,19 @@ channels_last(const Stored* x, Lanes<Stored>* padded, const int* rows, const int
     const int chunk0 = blockIdx.y * CHUNKS, col = col0 + static_cast<int>(threadIdx.x);
     const int from = row >= 0 && col < padded_cols ? cols[col] : -1;
     const Stored* source = x + (plane * channels * H + max(row, 0)) * W + max(from, 0);
-    for (int c = threadIdx.y; c < CHUNKS * LANES; c += blockDim.y) {
-        const int channel = chunk0 * LANES + c;
-        Stored value = {};
-        if (from >= 0 && channel < channels) value = source[static_cast<Index>(channel) * H * W];
+    Stored values[LOADS];  // all on their way before the first is needed
+#pragma unroll
+    for (int i = 0; i < LOADS; ++i) {
+        const int channel = chunk0 * LANES + threadIdx.y + i * DOWN;
+        values[i] = {};
+        if (from >= 0 && channel < channels) values[i] = source[static_cast<Index>(channel) * H * W];
+    }
+#pragma unroll
+    for (int i = 0; i < LOADS; ++i) {
 #if ROUNDED
-        value = tf32_of(value);
+        values[i] = tf32_of(values[i]);
 #endif
-        tile[c * PITCH + threadIdx.x] = value;
+        tile[(threadIdx.y + i * DOWN) * PITCH + threadIdx.x] = values[i];
     }
     __syncthreads();
     const int thread = threadIdx.y * COLS + threadIdx.x, chunk = thread % CHUNKS, j = thread / CHUNKS;
