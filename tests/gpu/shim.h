@@ -4,7 +4,8 @@
 // operating-system thread that run one after another from barrier to barrier, in an order that is chosen: forward,
 // reverse, or shuffled anew in each phase. A result that depends on the order lacks a barrier. Blocks follow each
 // other. Shared memory is dynamic (SHARED), and poisoned with NaN before each block, so that nothing is read that
-// this block has not written. Memory errors are the sanitizers' to find: every buffer is an allocation of its own.
+// this block has not written. Copies that nobody waits for are made at once in forward order, and in the others as late as
+// they may be. Memory errors are the sanitizers' to find: every buffer is an allocation of its own.
 //
 // It knows nothing of bank conflicts, of memory that is not coalesced, or of races between blocks: those need a card.
 #pragma once
@@ -54,6 +55,12 @@ constexpr size_t STACK_BYTES = 64 * 1024;
 enum class Order { forward, reverse, shuffled };
 enum class State { ready, at_barrier, at_shuffle, done };
 
+struct Copy {  // from memory to shared memory, of bytes, or zeros where there is no source
+    void* to;
+    const void* from;
+    size_t bytes;
+};
+
 struct Fiber {
     ucontext_t context;
     std::vector<char> stack = std::vector<char>(STACK_BYTES);
@@ -62,6 +69,7 @@ struct Fiber {
     int line = 0;       // of the barrier or shuffle that it waits at
     unsigned mask = 0;  // of the shuffle
     int shuffles = 0;   // so far
+    std::vector<std::vector<Copy>> groups;  // of copies that are under way; the last one is open
 };
 
 struct Failure {
@@ -140,7 +148,34 @@ inline bool release_block() {
     return true;
 }
 
+inline bool late;  // whether copies are made as late as they may be, when they are waited for, or at once
+
+inline void make(const Copy& copy) {
+    if (copy.from == nullptr)
+        std::memset(copy.to, 0, copy.bytes);
+    else
+        std::memcpy(copy.to, copy.from, copy.bytes);
+}
+
+inline void copy_async(const Copy& copy, int line) {
+    if ((reinterpret_cast<uintptr_t>(copy.to) | reinterpret_cast<uintptr_t>(copy.from)) % copy.bytes != 0)
+        fail("a copy is not aligned", line);
+    if (late)
+        running->groups.back().push_back(copy);
+    else
+        make(copy);
+}
+
+inline void wait_for_copies(size_t pending) {
+    std::vector<std::vector<Copy>>& groups = running->groups;
+    while (groups.size() - 1 > pending) {
+        for (const Copy& copy : groups.front()) make(copy);
+        groups.erase(groups.begin());
+    }
+}
+
 inline void run_block(Order order, std::mt19937& chance) {
+    late = order != Order::forward;
     for (float* p = reinterpret_cast<float*>(shared.data()); p < reinterpret_cast<float*>(shared.data() + shared.size()); ++p)
         *p = NAN;
     const size_t count = size_t{block_size.x} * block_size.y * block_size.z;
@@ -152,6 +187,7 @@ inline void run_block(Order order, std::mt19937& chance) {
                         static_cast<unsigned>(i / block_size.x / block_size.y)};
         fiber.state = State::ready;
         fiber.shuffles = 0;
+        fiber.groups.assign(1, {});
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.data();
         fiber.context.uc_stack.ss_size = fiber.stack.size();
@@ -205,6 +241,14 @@ template <class Product> void multiply_words(float* d, const unsigned* a, const 
 }
 
 }  // namespace shim
+
+template <int BYTES> void copy_async(void* to, const void* from) { shim::copy_async({to, from, BYTES}, __LINE__); }
+template <int BYTES> void copy_async_or_zero(void* to, const void* from, bool exists) {
+    shim::copy_async({to, exists ? from : nullptr, BYTES}, __LINE__);
+}
+inline void copy_async_once(void* to, const void* from) { shim::copy_async({to, from, 16}, __LINE__); }
+inline void commit_copies() { shim::running->groups.emplace_back(); }
+template <int PENDING> void wait_for_copies() { shim::wait_for_copies(PENDING); }
 
 // IEEE 754's binary16: a sign, five bits of exponent, ten of the fraction.
 inline float float_of_half(unsigned short bits) {

@@ -117,14 +117,15 @@ class _NumpyFft:
 
 
 class SanitizedDevice(ShimDevice):
-    """Every launch by a program with the sanitizers, in every order of threads where these meet at barriers; slow."""
+    """Every launch by a program with the sanitizers, in every order of threads where these wait for anything; slow."""
 
     def compile(self, kernel: Kernel, constants: Mapping[str, np.ndarray] | None = None) -> Any:
         self.compiled.add(kernel)
         name, values = next(iter((constants or {}).items()), (None, None))
         made = build(self.sources / kernel.file, kernel.entry, dict(kernel.macros), constant=name)
         kept = None if values is None else values.copy()
-        meet = "__syncthreads" in (self.sources / kernel.file).read_text()
+        source = (self.sources / kernel.file).read_text()
+        meet = "__syncthreads" in source or "wait_for_copies" in source
 
         def launch(grid: Triple, block: Triple, arguments: tuple[Any, ...], shared_bytes: int = 0) -> None:
             run = partial(run_in_all_orders, made) if meet else made.run

@@ -11,6 +11,7 @@ LAYERS = (
     "n8c3h224w224k64r7s7+padding=3+stride=2",
     "n16c64h56w56k64r3s3+padding=1",
     "n64c128h28w28k128r3s3+padding=1",
+    "n64c128h28w28k128r3s3+padding=1+boundary=reflect",
     "n1c512h14w14k512r3s3+padding=1",
     "n16c192h28w28k32r5s5+padding=2",
 )
@@ -21,6 +22,7 @@ HALF = (
     "h4096w4096r9s9+padding=4+filter=gaussian:1.5+dtype=float16",
     "n16c128h56w56k128r3s3+padding=1+groups=128+dtype=float16",
     "n16c64h56w56k64r3s3+padding=1+dtype=float16",
+    "n64c128h28w28k128r3s3+padding=1+dtype=float16",
 )
 GAUSSIANS = tuple(f"h4096w4096r{k}s{k}+padding={k // 2}+filter=gaussian:{k / 6:.3g}" for k in (3, 9, 31, 63))
 WIDE_GAUSSIANS = (

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from contract.harness import BrokenContractError, check_contract
+from convbench.algorithm import Resources
 from convbench.spec import ConvSpec
 from convbench_algorithms.cuda.device import SOURCES, using
+from convbench_algorithms.cuda.gathered import GatheredPlan
 from gpu.shim import KernelError, needs_compiler
-from gpu.shim_device import SanitizedDevice
+from gpu.shim_device import SanitizedDevice, ShimDevice
 from gpu.targets import ALGORITHMS, algorithm
 
 pytestmark = needs_compiler
@@ -68,37 +70,79 @@ FAULTS = {
     "a missing barrier between slices of words": (
         "cuda_implicit_gemm_tf32",
         "tensor_gemm.cu",
-        "if (more) store(slice ^ 1);\n        __syncthreads();",
-        "if (more) store(slice ^ 1);",
-        "a barrier is missing",
+        "__syncthreads();  // this",
+        "// this",
+        "a barrier is missing|error",
     ),
     "words of a factor that are exchanged": (
         "cuda_implicit_gemm_3xtf32",
         "tensor_gemm.cu",
-        "{line[0], line[8], line[4 * A_PITCH], line[4 * A_PITCH + 8]}",
-        "{line[0], line[4 * A_PITCH], line[8], line[4 * A_PITCH + 8]}",
+        "{above.low, below.low, above.high, below.high}",
+        "{above.low, above.high, below.low, below.high}",
+        "error",
+    ),
+    "lines that are turned in one factor only": (
+        "cuda_implicit_gemm_tf32",
+        "tensor_gemm.cu",
+        "(chunk ^ 2 * b_turn(line))",
+        "chunk",
         "error",
     ),
     "filters beyond the last one": (
         "cuda_implicit_gemm_half",
         "tensor_gemm.cu",
-        "                    if (k < filters)\n",
+        "            if (k >= filters) continue;\n",
         "",
         "heap-buffer-overflow|error",
+    ),
+    "copies that are not waited for": (
+        "cuda_implicit_gemm_half",
+        "tensor_gemm.cu",
+        "wait_for_copies<STAGES - 2>();",
+        "wait_for_copies<STAGES - 1>();",
+        "a barrier is missing",
+    ),
+    "channels beyond the last one": (
+        "cuda_implicit_gemm_3xtf32",
+        "padded.cu",
+        "from >= 0 && channel < channels",
+        "from >= 0",
+        "AddressSanitizer",
     ),
     "a missing barrier between slices": (
         "cuda_implicit_gemm",
         "implicit_gemm.cu",
-        "if (more) store(slice ^ 1);\n        __syncthreads();",
-        "if (more) store(slice ^ 1);",
-        "a barrier is missing",
+        "__syncthreads();  // this",
+        "// this",
+        "a barrier is missing|error",
+    ),
+    "a slice that is overwritten while it is multiplied": (
+        "cuda_implicit_gemm",
+        "implicit_gemm.cu",
+        "load((stage + STAGES - 1) % STAGES);",
+        "load((stage + STAGES) % STAGES);",
+        "a barrier is missing|error",
     ),
     "an edge that is not guarded": (
         "cuda_implicit_gemm",
-        "implicit_gemm.cu",
-        "if (at >= positions) continue;",
-        "",
+        "splits.cuh",
+        "if (at < positions) put",
+        "put",
         "heap-buffer-overflow",
+    ),
+    "taps outside the image": (
+        "cuda_implicit_gemm",
+        "implicit_gemm.cu",
+        "(inside & next[i].needs) == next[i].needs",
+        "inside != 0",
+        "AddressSanitizer|error",
+    ),
+    "a part of the sums that is forgotten": (
+        "cuda_implicit_gemm",
+        "splits.cu",
+        "split < SPLITS",
+        "split < SPLITS - 1",
+        "error",
     ),
     "columns that are read beyond the image": (
         "cuda_direct",
@@ -203,13 +247,25 @@ def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
     spec = ConvSpec.parse("n2c2h19w150k2r7s5+padding=3x2+groups=2+filter=rank:1")
     if name == "cuda_recursive_gaussian":
         spec = ConvSpec.parse("n2c3h40w41k3r13s13+groups=3+padding=6+filter=gaussian:2")
-    if "tensor" in file:
+    if name.startswith("cuda_implicit_gemm_"):
         spec = ConvSpec.parse(f"c2h9w12k34r3s3+padding=1+dtype={'float16' if name.endswith('half') else 'float32'}")
+    if file.startswith("splits"):
+        spec = ConvSpec.parse("c16h5w7k3r3s3+padding=1")  # 144 taps, and few outputs
     if name.startswith("cuda_winograd"):
         spec = ConvSpec.parse("n2c3h7w9k4r3s3+padding=1")
     with using(SanitizedDevice(sources=tmp_path)), pytest.raises((KernelError, BrokenContractError), match=told):
         check_contract(algorithm(name), spec)
     with using(SanitizedDevice()):
+        check_contract(algorithm(name), spec)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in ALGORITHMS if name.startswith("cuda_implicit_gemm")))
+def test_sums_that_are_split_are_whole_again(name: str) -> None:
+    spec = ConvSpec.parse(f"c256h3w5k3r3s3+padding=1+dtype={'float16' if name.endswith('half') else 'float32'}")
+    with using(ShimDevice()):
+        plan = algorithm(name).plan(spec, Resources())
+        assert isinstance(plan, GatheredPlan)
+        assert plan.product.splits > 1
         check_contract(algorithm(name), spec)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -12,7 +16,7 @@ from convbench.algorithm import MiB
 from convbench.operands import operands
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
-from convbench_algorithms.cuda import direct, implicit_gemm, stream, tensor_gemm, winograd
+from convbench_algorithms.cuda import blocking, direct, implicit_gemm, stream, tensor_gemm, winograd
 from convbench_algorithms.cuda.fft import whole_extent
 from convbench_algorithms.cuda.fft_overlap_save import CACHE_BYTES, batch_of, cheapest_tiling
 from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
@@ -71,27 +75,46 @@ def test_a_threads_outputs_fit_its_registers_and_its_code_the_cache(text: str) -
         assert tile.rows * tile.cols * tile.filters * g.r * g.s <= direct.MOST_PRODUCTS
 
 
+PRODUCTS = (
+    (implicit_gemm.TILES, 8, implicit_gemm.PRODUCTS_A_CYCLE),
+    (tensor_gemm.TILES, 32, tensor_gemm.BYTES_A_CYCLE / 4),
+)
+"""Tiles, taps of a slice, multiply-adds a cycle."""
+
+
+def blocking_of(g: Geometry, tiles: Sequence[Any], slice_taps: int, rate: float) -> blocking.Blocking[Any]:
+    return blocking.cheapest_blocking(g, tiles, -(-g.channels * g.r * g.s // slice_taps), slice_taps, rate)
+
+
 @every_target
 def test_the_blocks_of_a_product_cover_it(text: str) -> None:
     g = geometry(text)
-    of_threads = implicit_gemm.block_tile(g, implicit_gemm.TILES)
-    of_warps = implicit_gemm.block_tile(g, tensor_gemm.TILES)
-    for tile in (of_threads, of_warps):
-        across, down, groups = implicit_gemm.grid_of(g, tile)
-        assert (across - 1) * tile.positions < g.n * g.p * g.q <= across * tile.positions
-        assert (down - 1) * tile.filters < g.filters <= down * tile.filters
-        assert groups == g.groups
-    a, b = of_threads, of_warps
-    assert a.filters // a.thread_filters * (a.positions // a.thread_positions) == implicit_gemm.THREADS
-    assert b.filters // b.warp_filters * (b.positions // b.warp_positions) * 32 == implicit_gemm.THREADS
+    for tiles, taps, rate in PRODUCTS:
+        found = blocking_of(g, tiles, taps, rate)
+        across, down = blocking.blocks_of(g, found.tile)
+        assert (across - 1) * found.tile.positions < g.n * g.p * g.q <= across * found.tile.positions
+        assert (down - 1) * found.tile.filters < g.filters <= down * found.tile.filters
+        assert (found.splits - 1) * found.share < found.slices <= found.splits * found.share
+        assert found.grid(g) == (across * down, g.groups, found.splits)
 
 
-def test_large_layers_have_large_tiles_and_small_ones_fill_the_card() -> None:
+def test_a_tile_is_one_of_whole_warps_and_of_shared_memory_that_any_card_has() -> None:
+    for a in implicit_gemm.TILES:
+        assert a.filters // a.thread_filters * (a.positions // a.thread_positions) == implicit_gemm.THREADS
+        assert a.shared_bytes(8) <= 99 * 1024
+    for b in tensor_gemm.TILES:
+        assert b.threads in (128, 256)
+        assert b.shared_bytes <= 99 * 1024
+
+
+def test_large_layers_have_large_tiles_and_small_ones_split_their_sums() -> None:
     large, small = geometry("n64c128h28w28k128r3s3+padding=1"), geometry("c512h14w14k512r3s3+padding=1")
-    for tiles in (implicit_gemm.TILES, tensor_gemm.TILES):
-        assert implicit_gemm.block_tile(large, tiles) == tiles[0]
-        tile = implicit_gemm.block_tile(small, tiles)
-        assert tile.positions * tile.filters < 128 * 128
+    for tiles, taps, rate in PRODUCTS:
+        assert blocking_of(large, tiles, taps, rate).tile == tiles[0]
+        assert blocking_of(large, tiles, taps, rate).splits == 1
+        found = blocking_of(small, tiles, taps, rate)
+        assert found.splits > 4
+        assert prod(found.grid(small)) >= blocking.MULTIPROCESSORS // 2
 
 
 @every_target

@@ -102,6 +102,11 @@ class Geometry:
         """Of both index maps."""
         return self.rows.nbytes + self.cols.nbytes
 
+    @property
+    def zeros_around(self) -> tuple[int | None, int | None]:
+        """Zeros above and before an image that lies as it is among zeros, negative where it is cut; else None."""
+        return _zeros_before(self.rows, self.h), _zeros_before(self.cols, self.w)
+
     @cached_property
     def left(self) -> int:
         """Padding before the columns where what is not padding is the image as it lies; -1 where it is spread."""
@@ -126,6 +131,16 @@ def _before_the_image(positions: Map, extent: int) -> int:
         if np.array_equal(inside, np.arange(len(inside))):
             return int(before)
     return -1
+
+
+def _zeros_before(map: Map, extent: int) -> int | None:
+    inside = np.flatnonzero(map != OUTSIDE)
+    if not inside.size:
+        return len(map)
+    before = int(inside[0] - map[inside[0]])
+    places = np.arange(len(map)) - before
+    as_it_is = np.where((places >= 0) & (places < extent), places, OUTSIDE)
+    return before if np.array_equal(map, as_it_is) else None
 
 
 def _map(spec: ConvSpec, axis: int) -> Map:

@@ -1,55 +1,30 @@
 """A matrix product over columns that are gathered as they are needed: im2col without its memory.
 
 The tiling is that of Volkov & Demmel (SC 2008) and of CUTLASS: a tile of a block in shared memory, a tile of a thread
-in registers, the next slice loaded while this one is multiplied (Chetlur et al., "cuDNN", arXiv:1410.0759).
+in registers, the next slices on their way while this one is multiplied (Chetlur et al., "cuDNN", arXiv:1410.0759).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
-from typing import Final, NamedTuple, Protocol, TypeVar, final
+from typing import Final, NamedTuple, final
 
 import numpy as np
-from numpy import int32
 
-from convbench.algorithm import (
-    Array,
-    ConvPlan,
-    ErrorModel,
-    PreparedConv,
-    Resources,
-    Unsupported,
-    summation_error,
-)
+from convbench.algorithm import Array, ConvPlan, ErrorModel, Resources, Unsupported, summation_error
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
-from convbench_algorithms.cuda.device import (
-    TYPES,
-    CudaAlgorithm,
-    DeviceArray,
-    Kernel,
-    Triple,
-    current,
-    unsupported_by_card,
-)
+from convbench_algorithms.cuda.blocking import cheapest_blocking
+from convbench_algorithms.cuda.device import TYPES, CudaAlgorithm, Kernel, unsupported_by_card
+from convbench_algorithms.cuda.gathered import COPY_BLOCK, GatheredPlan, PaddedCopy, Product, unsupported_by_extent
 from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
 
 THREADS: Final = 256
-FULL_CARD: Final = 264
-"""Blocks of a launch that keep two on each of an H100's multiprocessors."""
-
-
-class Tile(Protocol):
-    """Of a block: some filters at some positions."""
-
-    @property
-    def filters(self) -> int:
-        """Rows of w."""
-
-    @property
-    def positions(self) -> int:
-        """Columns, through all images."""
+STAGES: Final = 4
+"""Slices in shared memory: one that is multiplied, and those that are on their way."""
+PRODUCTS_A_CYCLE: Final = 128
+"""Multiply-adds of a multiprocessor."""
+MOST_EDGES: Final = 32
+"""Rows and columns of a filter whose being inside is kept in a word."""
 
 
 class BlockTile(NamedTuple):
@@ -60,43 +35,28 @@ class BlockTile(NamedTuple):
     taps: int
     thread_filters: int
     thread_positions: int
+    efficiency: float
 
     def shared_bytes(self, itemsize: int) -> int:
-        """Two slices of either factor."""
-        return 2 * self.taps * (self.filters + self.positions) * itemsize
+        """All slices of either factor."""
+        return STAGES * self.taps * (self.filters + self.positions) * itemsize
 
-
-AnyTile = TypeVar("AnyTile", bound=Tile)
 
 TILES: Final = (
-    BlockTile(128, 128, 8, 8, 8),
-    BlockTile(64, 128, 8, 4, 8),
-    BlockTile(64, 64, 16, 4, 4),
-    BlockTile(32, 128, 8, 2, 8),
+    BlockTile(128, 128, 8, 8, 8, 1.0),
+    BlockTile(64, 128, 8, 4, 8, 0.85),
+    BlockTile(64, 64, 8, 4, 4, 0.7),
+    BlockTile(32, 128, 8, 2, 8, 0.65),
 )
-"""Larger ones load less for each product."""
-
-
-def grid_of(geometry: Geometry, tile: Tile) -> Triple:
-    """Blocks along the positions, the filters, and the groups."""
-    g = geometry
-    return -(-g.n * g.p * g.q // tile.positions), -(-g.filters // tile.filters), g.groups
-
-
-def block_tile(geometry: Geometry, tiles: Sequence[AnyTile]) -> AnyTile:
-    """Of tiles from large to small, the first that wastes little of the filters and fills the card.
-
-    Else the one with most blocks.
-    """
-    fitting = [tile for tile in tiles if -(-geometry.filters // tile.filters) * tile.filters <= 1.25 * geometry.filters]
-    blocks = [(prod(grid_of(geometry, tile)), tile) for tile in fitting or tiles[-1:]]
-    full = (tile for count, tile in blocks if count >= FULL_CARD)
-    return next(full, max(blocks, key=lambda pair: pair[0])[1])
 
 
 @final
 class CudaImplicitGemm(CudaAlgorithm):
-    """The product of im2col, its columns made in shared memory; every geometry, and no workspace to speak of."""
+    """The product of im2col, its columns made in shared memory; every geometry.
+
+    x is read where it lies, unless its boundary is no zeros, it is spread, or its halves are to be floats: then it is
+    copied first.
+    """
 
     name = "cuda_implicit_gemm"
     tags = frozenset({"cuda", "gemm"})
@@ -105,7 +65,7 @@ class CudaImplicitGemm(CudaAlgorithm):
         """See `ConvAlgorithm`."""
         if spec.groups > MOST_PLANES:
             return Unsupported(f"needs at most {MOST_PLANES:,} groups")
-        return unsupported_direction(spec) or unsupported_by_card(spec.dtype)
+        return unsupported_direction(spec) or unsupported_by_extent(spec) or unsupported_by_card(spec.dtype)
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
@@ -113,46 +73,77 @@ class CudaImplicitGemm(CudaAlgorithm):
 
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ConvAlgorithm`."""
-        g = Geometry.of(spec)
-        tile = block_tile(g, TILES)
-        extents = dict(zip(("BM", "BN", "BK", "TM", "TN"), tile, strict=True))
-        kernel = Kernel.of("implicit_gemm.cu", "implicit_gemm", **TYPES[g.dtype], **extents)
-        return GemmPlan(spec, resources, kernel, grid_of(g, tile), tile.shared_bytes(g.computed_bytes))
-
-
-class GemmPlan(ConvPlan):
-    """Of any kernel that gathers its columns, `[K/G, T] · [T, N·P·Q]` for each group, with 256 threads a block."""
-
-    def __init__(self, spec: ConvSpec, resources: Resources, kernel: Kernel, grid: Triple, shared_bytes: int) -> None:
-        self.spec = spec
-        self.geometry = g = Geometry.of(spec)
-        self.grid, self.shared_bytes = grid, shared_bytes
-        taps = np.zeros((g.channels, g.r, g.s, 4), np.int32)
-        taps[..., 0] = np.arange(g.channels)[:, None, None]
-        taps[..., 1] = (g.dilation[0] * np.arange(g.r))[:, None]
-        taps[..., 2] = g.dilation[1] * np.arange(g.s)
-        self.workspace_bytes = resources.reserve(taps.nbytes + g.map_bytes)
-        self.device = device = current()
-        self.taps = device.upload(taps)
-        self.rows, self.cols = device.upload(g.rows), device.upload(g.cols)
-        self.function = device.compile(kernel)
-        sizes = (g.n, g.c, g.h, g.w, g.p, g.q, g.channels * g.r * g.s, g.channels, g.filters, *g.stride)
-        self.sizes = tuple(map(int32, sizes))
-
-    def prepare(self, w: Array) -> PreparedConv:
-        """See `ConvPlan`."""
-        g = self.geometry
-        filters = correlation_filter(self.spec, w).reshape(g.groups, g.filters, g.channels * g.r * g.s)
-        return _Gemm(self, self.device.upload(np.ascontiguousarray(filters.swapaxes(1, 2))))
+        return _ImplicitGemmPlan(spec, resources)
 
 
 @final
-class _Gemm(PreparedConv):
-    def __init__(self, plan: GemmPlan, filters: DeviceArray) -> None:
-        self.plan = plan
-        self.filters = filters
+class _ImplicitGemmPlan(GatheredPlan):
+    def __init__(self, spec: ConvSpec, resources: Resources) -> None:
+        g = Geometry.of(spec)
+        taps = g.channels * g.r * g.s
+        blocking = cheapest_blocking(g, TILES, -(-taps // TILES[0].taps), TILES[0].taps, PRODUCTS_A_CYCLE)
+        self.tile = tile = blocking.tile
+        self.filter_shape = g.groups, blocking.slices * tile.taps, -(-g.filters // tile.filters) * tile.filters
+        padding = _padding_in_place(g)
+        top, left, *image = (0, 0, len(g.rows), len(g.cols)) if padding is None else (*padding, g.h, g.w)
+        extents = dict(zip(("BM", "BN", "BK", "TM", "TN"), tile, strict=False))
+        macros = TYPES[g.dtype] | extents | {"COPIED": int(padding is None), "SPLITS": blocking.splits}
+        product = Product(
+            kernel=Kernel.of("implicit_gemm.cu", "implicit_gemm", **macros),
+            grid=blocking.grid(g),
+            threads=THREADS,
+            shared_bytes=tile.shared_bytes(g.computed_bytes),
+            table=_taps(g, (image[0], image[1]), padding is not None, self.filter_shape[1] + STAGES * tile.taps),
+            sizes=(
+                *(g.n, g.c, *image, g.p, g.q, g.r, g.s, *g.stride, *g.dilation, -top, -left),
+                *(g.channels, g.filters, self.filter_shape[2], blocking.slices, blocking.share),
+            ),
+            splits=blocking.splits,
+            filter_bytes=int(np.prod(self.filter_shape)) * g.computed_bytes,
+        )
+        super().__init__(spec, resources, product, _planes(g) if padding is None else None)
 
-    def execute(self, x: DeviceArray, y: DeviceArray) -> None:
-        plan = self.plan
-        arguments = (x, self.filters, y, plan.taps, plan.rows, plan.cols, *plan.sizes)
-        plan.function(plan.grid, (THREADS, 1, 1), arguments, plan.shared_bytes)
+    def filters(self, w: Array) -> Array:
+        """[G, T, K/G], with zeros for the taps that fill the last slice and the filters that fill the last tile."""
+        g = self.geometry
+        laid_out = np.zeros(self.filter_shape, g.computed)
+        taps = correlation_filter(self.spec, w).reshape(g.groups, g.filters, -1).swapaxes(1, 2)
+        laid_out[:, : taps.shape[1], : g.filters] = taps
+        return laid_out
+
+
+def _padding_in_place(g: Geometry) -> tuple[int, int] | None:
+    """Zeros above and before an image that is read where it lies; None where it has to be copied."""
+    top, left = g.zeros_around
+    if top is None or left is None or g.computed != g.dtype or g.r + g.s > MOST_EDGES:
+        return None
+    return top, left
+
+
+def _taps(g: Geometry, image: tuple[int, int], in_place: bool, count: int) -> Array:
+    """For each tap (c, r, s) its offset in the image and what of it has to lie inside: bit r, and bit R + s.
+
+    Those that fill the last slice need all bits, and have no offset: where all are there, the position is inside.
+    """
+    c, r, s = np.ogrid[: g.channels, : g.r, : g.s]
+    offsets = (c * image[0] + g.dilation[0] * r) * image[1] + g.dilation[1] * s
+    needs = (1 << r) | (1 << (g.r + s)) if in_place else 0
+    table = np.zeros((count, 2), np.uint32)
+    table[:, 1] = 2**32 - 1
+    table[: offsets.size, 0] = offsets.ravel()
+    table[: offsets.size, 1] = np.broadcast_to(needs, offsets.shape).ravel()
+    return table
+
+
+def _planes(g: Geometry) -> PaddedCopy:
+    """The planes of x one after the other, each with its padding."""
+    rows, cols = len(g.rows), len(g.cols)
+    lines = g.n * g.c * rows
+    return PaddedCopy(
+        shape=(lines, cols),
+        dtype=g.computed,
+        kernel=Kernel.of("padded.cu", "planes", **TYPES[g.dtype]),
+        grid=(-(-lines // COPY_BLOCK[1]), -(-cols // COPY_BLOCK[0]), 1),
+        shared_bytes=0,
+        sizes=(g.h, g.w, rows, cols, lines),
+    )

@@ -2,95 +2,87 @@
 //
 //   y [K/G, N·P·Q] = w [K/G, T] · columns [T, N·P·Q] for each group,   T = C/G·R·S
 //
-// A block has a tile of BM filters × BN positions, a warp of WM × WN. Shared memory holds words of 32 bits: floats, or
-// pairs of halves that follow each other along the taps. Its lines have eight words more than the tile is wide, so that
-// a warp's four lines of eight words lie in different banks.
+// x is a copy with its padding written out and its channels last: chunks of 16 bytes, which hold some channels of one place.
+// A chunk of a position's column lies at the position's place plus an offset that is the same for all positions, and w has
+// its chunks in the same order. A slice has CHUNKS of them, 128 bytes of each filter and of each position; STAGES slices lie in
+// shared memory. Words of 32 bits are multiplied: floats, or pairs of halves.
+//
+// A line of shared memory is a filter's or a position's slice, which is all 32 banks. A lane takes two words in a row of it, 2t
+// and 2t + 1, and calls them t and t + 4: the order of the taps is free, as long as it is that of both factors. Half a warp
+// reads so from four lines, whose pairs of chunks are exchanged by `turn` to lie in different banks; copies write whole lines.
 //
 // Macros: REAL, which is float; STORED; BM, BN, WM, WN; PARTS of the product of two floats: 1, or 3 for what TF32 keeps of
-// either and what it leaves of one. Threads: BM / WM · BN / WN · 32 = 256.
+// either and what it leaves of one; SPLITS. Threads: BM / WM · BN / WN · 32.
+#include "async.cuh"
+#include "splits.cuh"
 #include "tensor.cuh"
-#include "tap.cuh"
 
 typedef unsigned Word;
+typedef Lanes<Word> Chunk;
 
-constexpr int THREADS = 256, LANES_OF_WARP = 32;
-constexpr int DEPTH = 16;                                             // words of a slice, along the taps
-constexpr int TAPS_OF_WORD = sizeof(Word) / sizeof(Stored);
-constexpr int A_PITCH = BM + 8, B_PITCH = BN + 8;
-constexpr int WARPS_ALONG = BN / WN;
-constexpr int TILES_M = WM / 16, TILES_N = WN / 8;                    // products of a warp
-constexpr int A_LOADS = BM * DEPTH / THREADS, B_LOADS = BN * DEPTH / THREADS;
+struct __align__(8) Pair {
+    Word low, high;
+};
 
-static_assert(BM / WM * WARPS_ALONG * LANES_OF_WARP == THREADS && WM % 16 == 0 && WN % 8 == 0, "a tile for eight warps");
-static_assert(THREADS % BM == 0 && THREADS % BN == 0, "a thread keeps its filter and its position");
+constexpr int WARPS_ALONG = BN / WN, THREADS = BM / WM * WARPS_ALONG * 32;
+constexpr int STAGES = 3, CHUNKS = 8, LINE = CHUNKS * 4, STAGE = (BM + BN) * LINE;  // in words, a stage: w [BM][LINE], x [BN][LINE]
+constexpr bool HALVES = sizeof(Stored) == 2;
+constexpr int TILES_M = WM / 16, TILES_N = WN / 8;       // products of a warp
+constexpr int LINES = THREADS / CHUNKS;                  // that the block copies at a time
+constexpr int A_COPIES = BM / LINES, B_COPIES = BN / LINES;
 
-__device__ __forceinline__ Word word_of(const float (&value)[1]) { return bits_of(PARTS == 1 ? tf32_of(value[0]) : value[0]); }
-__device__ __forceinline__ Word word_of(const Half (&pair)[2]) {
-    return pair[0].bits | static_cast<Word>(pair[1].bits) << 16;
+static_assert(WM % 16 == 0 && WN % 16 == 0 && BM % LINES == 0 && BN % LINES == 0 && LINES % 8 == 0, "whole tiles and copies");
+
+// The pair of chunks by which those of a line are exchanged, for its place among the four that are read together: lines that
+// follow each other of w, and those of a 16th of x that `position_of` gives to four lanes.
+__device__ __forceinline__ int a_turn(int line) { return line & 3; }
+__device__ __forceinline__ int b_turn(int line) { return (line & 1) | (line >> 1 & 2); }
+
+// Of the columns of products j, even, and j + 1, those that a lane has the sums of, 2t and 2t + 1 of each, are four positions
+// in a row.
+__device__ __forceinline__ int position_of(int j, int column) { return j / 2 * 16 + column / 2 * 4 + j % 2 * 2 + column % 2; }
+
+// What TF32 keeps of a word, and what it leaves. The tensor cores cut the rest off: it is raised, to be rounded.
+__device__ __forceinline__ void part(Word word, Word& near, Word& rest) {
+    near = bits_of(tf32_of(float_of(word)));
+    rest = bits_of(float_of(word) - float_of(near)) + 0x1000u;
 }
 
-KERNEL_OF(THREADS)
-tensor_gemm(const Stored* x, const Stored* w, Stored* y, const Tap* taps, const int* rows, const int* cols, int N, int C,
-            int H, int W, int P, int Q, int T, int channels, int filters, int u, int v) {
+KERNEL_OF(THREADS, 2)
+tensor_gemm(const Chunk* x, const Chunk* w, Target* y, const int* offsets, int N, int P, int Q, int padded_rows, int padded_cols,
+            int chunks, int u, int v, int filters, int wide, int slices, int share) {
     SHARED(Word, shared);
-    Word* const a_slices = shared;                       // [2][DEPTH][A_PITCH]
-    Word* const b_slices = shared + 2 * DEPTH * A_PITCH;  // [2][DEPTH][B_PITCH]
-    const int thread = threadIdx.x, group = blockIdx.z;
-    const int k0 = blockIdx.y * BM;
-    const Index n0 = static_cast<Index>(blockIdx.x) * BN;
-    const Index positions = static_cast<Index>(N) * P * Q;
+    const int thread = threadIdx.x, group = blockIdx.y, split = blockIdx.z;
+    const int down_blocks = wide / BM;  // neighbouring blocks share their positions, for the second cache
+    const int k0 = static_cast<int>(blockIdx.x % down_blocks) * BM, n0 = static_cast<int>(blockIdx.x / down_blocks) * BN;
+    const int pixels = P * Q, positions = N * pixels, G = gridDim.y;
+    const int first = split * share, last = min(first + share, slices);
 
-    // What this thread loads: one filter's taps, and one position's.
-    const int a_filter = thread % BM, a_word = thread / BM;
-    const int b_position = thread % BN, b_word = thread / BN;
-    const bool a_exists = k0 + a_filter < filters, b_exists = n0 + b_position < positions;
-    const Stored* a_source = w + static_cast<Index>(group) * T * filters + k0 + a_filter;  // w [G,T,K/G]
-    const Index place = b_exists ? n0 + b_position : 0;
-    const int p = static_cast<int>(place / Q % P), q = static_cast<int>(place % Q);
-    const Stored* b_source = x + (place / Q / P * C + static_cast<Index>(group) * channels) * H * W;
-    const int* b_rows = rows + u * p;
-    const int* b_cols = cols + v * q;
-
-    const auto a_at = [&](int t) {
-        Stored found = {};
-        if (a_exists && t < T) found = a_source[static_cast<Index>(t) * filters];
-        return found;
-    };
-    const auto b_at = [&](int t) {
-        Stored found = {};
-        if (b_exists && t < T) {
-            const Tap tap = taps[t];
-            const int row = b_rows[tap.row], col = b_cols[tap.col];
-            if (row >= 0 && col >= 0) found = b_source[(static_cast<Index>(tap.channel) * H + row) * W + col];
-        }
-        return found;
-    };
-    Word a_next[A_LOADS], b_next[B_LOADS];
-    const auto load = [&](int t0) {
-        Stored found[TAPS_OF_WORD];
+    // What this thread copies: one chunk of every LINES-th filter, w [G,slices,wide,CHUNKS], and position.
+    const int line = thread / CHUNKS, chunk = thread % CHUNKS;
+    const Chunk* a_source = w + ((static_cast<Index>(group) * slices + first) * wide + k0) * CHUNKS + thread;
+    const int* offset_source = offsets + first * CHUNKS + chunk;
+    const int a_to = line * LINE + (chunk ^ 2 * a_turn(line)) * 4, b_to = (BM + line) * LINE + (chunk ^ 2 * b_turn(line)) * 4;
+    int places[B_COPIES];
 #pragma unroll
-        for (int i = 0; i < A_LOADS; ++i) {
+    for (int i = 0; i < B_COPIES; ++i) {
+        const int position = n0 + line + i * LINES, at = position < positions ? position : 0;
+        const int row = at % pixels / Q * u, col = at % Q * v;
+        places[i] = (((at / pixels * G + group) * padded_rows + row) * padded_cols + col) * chunks;
+    }
+    int offset = *offset_source;
+    const auto load = [&](int stage) {
+        Word* const to = shared + stage * STAGE;
 #pragma unroll
-            for (int j = 0; j < TAPS_OF_WORD; ++j) found[j] = a_at(t0 + (a_word + i * (THREADS / BM)) * TAPS_OF_WORD + j);
-            a_next[i] = word_of(found);
-        }
+        for (int i = 0; i < A_COPIES; ++i) copy_async_once(to + a_to + i * LINES * LINE, a_source + i * LINES * CHUNKS);
 #pragma unroll
-        for (int i = 0; i < B_LOADS; ++i) {
-#pragma unroll
-            for (int j = 0; j < TAPS_OF_WORD; ++j) found[j] = b_at(t0 + (b_word + i * (THREADS / BN)) * TAPS_OF_WORD + j);
-            b_next[i] = word_of(found);
-        }
-    };
-    const auto store = [&](int slice) {
-#pragma unroll
-        for (int i = 0; i < A_LOADS; ++i)
-            a_slices[(slice * DEPTH + a_word + i * (THREADS / BM)) * A_PITCH + a_filter] = a_next[i];
-#pragma unroll
-        for (int i = 0; i < B_LOADS; ++i)
-            b_slices[(slice * DEPTH + b_word + i * (THREADS / BN)) * B_PITCH + b_position] = b_next[i];
+        for (int i = 0; i < B_COPIES; ++i) copy_async<16>(to + b_to + i * LINES * LINE, x + (places[i] + offset));
+        a_source += static_cast<Index>(wide) * CHUNKS;
+        offset_source += CHUNKS;
+        offset = *offset_source;  // the table has a slice more than there are
     };
 
-    const int warp = thread / LANES_OF_WARP, g = thread % LANES_OF_WARP / 4, t = thread % 4;
+    const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
     const int m0 = warp / WARPS_ALONG * WM, j0 = warp % WARPS_ALONG * WN;
     float sums[TILES_M][TILES_N][4];
 #pragma unroll
@@ -100,67 +92,68 @@ tensor_gemm(const Stored* x, const Stored* w, Stored* y, const Tap* taps, const 
 #pragma unroll
             for (int r = 0; r < 4; ++r) sums[i][j][r] = 0;
 
-    constexpr int STEP = DEPTH * TAPS_OF_WORD;
-    load(0);
-    store(0);
-    __syncthreads();
-    for (int t0 = 0, slice = 0; t0 < T; t0 += STEP, slice ^= 1) {
-        const bool more = t0 + STEP < T;
-        if (more) load(t0 + STEP);
+    for (int stage = 0; stage < STAGES - 1; ++stage) {
+        if (first + stage < last) load(stage);
+        commit_copies();
+    }
+    int stage = 0, free_stage = STAGES - 1;
+    for (int slice = first; slice < last; ++slice) {
+        wait_for_copies<STAGES - 2>();
+        __syncthreads();  // this slice is there, and the one before has been multiplied by all
+        if (slice + STAGES - 1 < last) load(free_stage);
+        commit_copies();
+        free_stage = stage;
+        const Word* const a_lines = shared + stage * STAGE + (m0 + g) * LINE + 2 * t;
+        const Word* const b_lines = shared + stage * STAGE + (BM + j0 + position_of(0, g)) * LINE + 2 * t;
+        stage = stage + 1 == STAGES ? 0 : stage + 1;
 #pragma unroll
-        for (int first = 0; first < DEPTH; first += 8) {
-            const Word* a_lines = a_slices + (slice * DEPTH + first + t) * A_PITCH + m0 + g;
-            const Word* b_lines = b_slices + (slice * DEPTH + first + t) * B_PITCH + j0 + g;
-            Word b[TILES_N][2];
+        for (int pair = 0; pair < CHUNKS / 2; ++pair) {
+            const int at = (pair ^ (g & 3)) * 8;  // lane g's lines are turned by g & 3, of either factor
+            Word b[TILES_N][2], b_rest[TILES_N][2];
 #pragma unroll
-            for (int j = 0; j < TILES_N; ++j) b[j][0] = b_lines[8 * j], b[j][1] = b_lines[4 * B_PITCH + 8 * j];
+            for (int j = 0; j < TILES_N; ++j) {
+                const Pair words = *reinterpret_cast<const Pair*>(b_lines + position_of(j, 0) * LINE + at);
+                b[j][0] = words.low, b[j][1] = words.high;
+                if constexpr (PARTS == 3) part(words.low, b[j][0], b_rest[j][0]), part(words.high, b[j][1], b_rest[j][1]);
+            }
 #pragma unroll
             for (int i = 0; i < TILES_M; ++i) {
-                const Word* line = a_lines + 16 * i;
-                const Word a[4] = {line[0], line[8], line[4 * A_PITCH], line[4 * A_PITCH + 8]};
+                const Pair above = *reinterpret_cast<const Pair*>(a_lines + 16 * i * LINE + at);
+                const Pair below = *reinterpret_cast<const Pair*>(a_lines + (16 * i + 8) * LINE + at);
+                Word a[4] = {above.low, below.low, above.high, below.high};
+                if constexpr (PARTS == 3) {  // the small products first, and no sum twice in a row
+                    Word a_rest[4];
+#pragma unroll
+                    for (int r = 0; r < 4; ++r) part(Word{a[r]}, a[r], a_rest[r]);
+#pragma unroll
+                    for (int j = 0; j < TILES_N; ++j) MULTIPLY_TF32(sums[i][j], a, b_rest[j]);
+#pragma unroll
+                    for (int j = 0; j < TILES_N; ++j) MULTIPLY_TF32(sums[i][j], a_rest, b[j]);
+                }
 #pragma unroll
                 for (int j = 0; j < TILES_N; ++j) {
-                    if constexpr (TAPS_OF_WORD == 2) {
+                    if constexpr (HALVES)
                         MULTIPLY_HALVES(sums[i][j], a, b[j]);
-                    } else if constexpr (PARTS == 1) {
+                    else
                         MULTIPLY_TF32(sums[i][j], a, b[j]);
-                    } else {
-                        Word a_near[4], a_rest[4], b_near[2], b_rest[2];
-#pragma unroll
-                        for (int r = 0; r < 4; ++r) {
-                            a_near[r] = bits_of(tf32_of(float_of(a[r])));
-                            a_rest[r] = bits_of(tf32_of(float_of(a[r]) - float_of(a_near[r])));
-                        }
-#pragma unroll
-                        for (int r = 0; r < 2; ++r) {
-                            b_near[r] = bits_of(tf32_of(float_of(b[j][r])));
-                            b_rest[r] = bits_of(tf32_of(float_of(b[j][r]) - float_of(b_near[r])));
-                        }
-                        MULTIPLY_TF32(sums[i][j], a_near, b_rest);
-                        MULTIPLY_TF32(sums[i][j], a_rest, b_near);
-                        MULTIPLY_TF32(sums[i][j], a_near, b_near);
-                    }
                 }
             }
         }
-        if (more) store(slice ^ 1);
-        __syncthreads();
     }
 
+    const int K = G * filters;
+    y += static_cast<Index>(split) * K * positions;
 #pragma unroll
-    for (int j = 0; j < TILES_N; ++j)
+    for (int i = 0; i < TILES_M; ++i)
 #pragma unroll
         for (int side = 0; side < 2; ++side) {
-            const Index at = n0 + j0 + 8 * j + 2 * t + side;
-            if (at >= positions) continue;
-            const Index image = at / (static_cast<Index>(P) * Q), pixel = at % (static_cast<Index>(P) * Q);
+            const int k = k0 + m0 + 16 * i + 8 * side + g;
+            if (k >= filters) continue;
 #pragma unroll
-            for (int i = 0; i < TILES_M; ++i)
-#pragma unroll
-                for (int below = 0; below < 2; ++below) {
-                    const int k = k0 + m0 + 16 * i + g + 8 * below;
-                    if (k < filters)
-                        put(y[((image * gridDim.z + group) * filters + k) * P * Q + pixel], sums[i][j][2 * below + side]);
-                }
+            for (int j = 0; j < TILES_N; j += 2) {
+                const float row[4] = {sums[i][j][2 * side], sums[i][j][2 * side + 1], sums[i][j + 1][2 * side],
+                                      sums[i][j + 1][2 * side + 1]};
+                put_results<4>(y, row, n0 + j0 + position_of(j, 2 * t), positions, pixels, K, group * filters + k);
+            }
         }
 }
