@@ -61,7 +61,7 @@ FAULTS = {
         "error",
     ),
     "sums that move on too late": (
-        "cuda_direct",
+        "cuda_separable",
         "stream.cu",
         "r > 0 ? sums[r - 1][q]",
         "r > 0 ? sums[r][q]",
@@ -147,8 +147,8 @@ FAULTS = {
     "columns that are read beyond the image": (
         "cuda_direct",
         "lines.cuh",
-        "row >= 0 && q0 * V + j < end;",
-        "row >= 0 && q0 * V + j < end + 99;",
+        "return padded < end ? cols[padded] : -1;",
+        "return padded < end + 99 ? cols[padded] : -1;",
         "heap-buffer-overflow",
     ),
     "vectors that are not aligned": (

@@ -13,7 +13,10 @@ extern "C" {
 __constant__ REAL taps[TAPS];
 }
 
-KERNEL_OF(128)
+// Left to itself, the assembler spills a few bytes of the large ones, for a block more on a multiprocessor.
+constexpr int BLOCKS = ROLLED || sizeof(Stored) == 2 || ROWS * COLS * R * S > 1000;
+
+KERNEL_OF(128, BLOCKS)
 direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int H, int W, int K, int P, int Q, int channels,
        int filters, int planes) {
     const int q0 = (blockIdx.x * blockDim.x + threadIdx.x) * COLS;

@@ -42,13 +42,13 @@ MOST_TAPS: Final = 31
 MOST_SUMS: Final = 32
 """Outputs of a thread: registers hold them and what of x they see."""
 
-ROWS: Final = 2
-"""Of a thread: more are more instructions, which then do not stay in the first cache for them."""
+MOST_OF_ONE: Final = 16
+"""Outputs of one filter: more are more instructions, which then do not stay in the first cache for them."""
 
 MOST_PRODUCTS: Final = 2048
 """Unrolled multiply-adds of a thread and channel: instructions of 16 bytes."""
 
-STREAMED_TAPS: Final = range(7, 20)
+STREAMED_TAPS: Final = range(12, 20)
 """Rows of a filter of one channel with which it goes down the columns."""
 
 MOST_BLOCK_DEPTH: Final = 64
@@ -118,11 +118,11 @@ def thread_tile(geometry: Geometry) -> ThreadTile:
     """
     filters = next(f for f in (4, 2, 1) if geometry.filters % f == 0) if geometry.channels > 1 else 1
     cols = max(VECTOR_BYTES // geometry.itemsize, 4)
-    rows = min(MOST_SUMS // (cols * filters), ROWS, max(geometry.p, 1))
+    rows = min(MOST_SUMS // (cols * filters), MOST_OF_ONE // cols, max(geometry.p, 1))
     products = rows * cols * filters * geometry.r * geometry.s
     if geometry.stride == (1, 1) and products <= MOST_PRODUCTS:
         return ThreadTile(rows, cols, filters, rolled=False)
-    return ThreadTile(2, cols, 1, rolled=True) if filters == 1 else ThreadTile(1, 8, filters, rolled=True)
+    return ThreadTile(rows, cols, filters, rolled=True)
 
 
 def block_of(geometry: Geometry, tile: ThreadTile) -> Triple:

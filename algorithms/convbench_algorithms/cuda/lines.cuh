@@ -16,7 +16,7 @@ struct __align__(VECTOR * sizeof(Stored)) Vector {
     Stored at[VECTOR];
 };
 
-// Whether vectors of x may be loaded as such: then each lies in the image as a whole, or beyond it.
+// Whether vectors of x may be loaded as such, where they lie in the image.
 __device__ __forceinline__ bool lies_in_vectors(const Stored* x, int W) {
     return LEFT >= 0 && W % VECTOR == 0 && reinterpret_cast<size_t>(x) % sizeof(Vector) == 0;
 }
@@ -28,29 +28,32 @@ __device__ __forceinline__ int row_at(const int* rows, int padded, int end, int 
     return padded < end ? rows[padded] : -1;
 }
 
+// The column of x at a padded one, or -1.
+__device__ __forceinline__ int col_at(const int* cols, int padded, int end, int W) {
+    const int col = padded - LEFT;
+    if (LEFT >= 0 && col >= 0 && col < W) return col;
+    return padded < end ? cols[padded] : -1;
+}
+
 // line[BEHIND + j] is the element at the padded column q0·V + j, zero where `row` or the map says -1. Of padded columns
-// there are `end`.
+// there are `end`. Loads are many at a time: a branch for each vector would make each wait for the one before.
 __device__ __forceinline__ void load_line(REAL (&line)[LINE], const Stored* plane, const int* cols, int row, int W, int q0,
                                           int end, bool in_vectors) {
     const Stored* source = plane + static_cast<Index>(row) * W;
     const int first = q0 * V - LEFT - BEHIND;
+    if (row >= 0 && in_vectors && first >= 0 && first + LINE <= W) {
 #pragma unroll
-    for (int v = 0; v < LINE / VECTOR; ++v) {
-        REAL* part = line + v * VECTOR;
-        const int start = first + v * VECTOR;
-        if (row >= 0 && in_vectors && start >= 0 && start < W) {
-            const Vector found = *reinterpret_cast<const Vector*>(source + start);
+        for (int v = 0; v < LINE / VECTOR; ++v) {
+            const Vector found = *reinterpret_cast<const Vector*>(source + first + v * VECTOR);
 #pragma unroll
-            for (int l = 0; l < VECTOR; ++l) part[l] = real_of(found.at[l]);
-        } else {
-#pragma unroll
-            for (int l = 0; l < VECTOR; ++l) {
-                const int j = v * VECTOR + l - BEHIND;
-                const bool seen = j >= 0 && j < SEEN_COLS && row >= 0 && q0 * V + j < end;
-                const int col = seen ? cols[q0 * V + j] : -1;
-                part[l] = col < 0 ? REAL(0) : real_of(source[col]);
-            }
+            for (int l = 0; l < VECTOR; ++l) line[v * VECTOR + l] = real_of(found.at[l]);
         }
+        return;
+    }
+#pragma unroll
+    for (int j = 0; j < SEEN_COLS; ++j) {
+        const int col = row >= 0 ? col_at(cols, q0 * V + j, end, W) : -1;
+        line[BEHIND + j] = col < 0 ? REAL(0) : real_of(source[col]);
     }
 }
 

@@ -25,7 +25,7 @@ from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlatio
 from convbench_algorithms.cuda.stream import StreamPlan
 from convbench_algorithms.rank import factored_error, factorise, family_rank
 
-MOST_TAPS: Final = {"float16": 63, "float32": 63, "float64": 37}
+MOST_TAPS: Final = 31
 """Along an axis: a thread has a sum for each in its registers."""
 
 
@@ -45,9 +45,8 @@ class CudaSeparable(CudaAlgorithm):
             return Unsupported("sums over channels have no single pair of passes; it needs one channel a group")
         if g.stride != (1, 1) or g.dilation != (1, 1):
             return Unsupported("needs a stride and a dilation of 1")
-        most = MOST_TAPS.get(g.dtype, 0)
-        if max(g.r, g.s) > most:
-            return Unsupported(f"needs a filter of at most {most}×{most} in {g.dtype}: registers hold its sums")
+        if max(g.r, g.s) > MOST_TAPS:
+            return Unsupported(f"needs a filter of at most {MOST_TAPS}×{MOST_TAPS}: registers hold its sums")
         if g.k * (g.r + g.s) * g.computed_bytes > CONSTANT_BYTES or g.n * g.k > MOST_PLANES:
             return Unsupported(
                 f"needs filters of at most {CONSTANT_BYTES // 1024} KiB, and {MOST_PLANES:,} planes of y"
