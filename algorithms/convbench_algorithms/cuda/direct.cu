@@ -14,7 +14,7 @@ __constant__ REAL taps[TAPS];
 }
 
 // Left to itself, the assembler spills a few bytes of the large ones, for a block more on a multiprocessor.
-constexpr int BLOCKS = ROLLED || sizeof(Stored) == 2 || ROWS * COLS * R * S > 1000;
+constexpr int BLOCKS = ROLLED || sizeof(Stored) == 2 || ROWS * COLS * R * S > 500;
 
 KERNEL_OF(128, BLOCKS)
 direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int H, int W, int K, int P, int Q, int channels,
@@ -43,7 +43,7 @@ direct(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int 
         // Of a single filter the compiler knows where each tap lies, and need not load it.
         const REAL* tap = TAPS == R * S ? taps : taps + (k0 * channels + c) * (R * S);
         const auto load = [&](REAL(&line)[LINE], int padded) {
-            load_line(line, plane, cols, row_at(rows, padded, end_rows, H), W, q0, end_cols, in_vectors);
+            load_line<R <= 5>(line, plane, cols, row_at(rows, padded, end_rows, H), W, q0, end_cols, in_vectors);
         };
         const auto add = [&](const REAL(&line)[LINE], int r, int p) {
 #pragma unroll

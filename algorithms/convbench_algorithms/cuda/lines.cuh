@@ -36,24 +36,29 @@ __device__ __forceinline__ int col_at(const int* cols, int padded, int end, int 
 }
 
 // line[BEHIND + j] is the element at the padded column q0·V + j, zero where `row` or the map says -1. Of padded columns
-// there are `end`. Loads are many at a time: a branch for each vector would make each wait for the one before.
+// there are `end`. By vectors where these are all in the image; at its edges EACH vector may still be loaded as such, which
+// helps those who wait for the threads there, and costs the others a branch for each.
+template <bool EACH>
 __device__ __forceinline__ void load_line(REAL (&line)[LINE], const Stored* plane, const int* cols, int row, int W, int q0,
                                           int end, bool in_vectors) {
     const Stored* source = plane + static_cast<Index>(row) * W;
     const int first = q0 * V - LEFT - BEHIND;
-    if (row >= 0 && in_vectors && first >= 0 && first + LINE <= W) {
+    const bool all = row >= 0 && in_vectors && first >= 0 && first + LINE <= W;
 #pragma unroll
-        for (int v = 0; v < LINE / VECTOR; ++v) {
-            const Vector found = *reinterpret_cast<const Vector*>(source + first + v * VECTOR);
+    for (int v = 0; v < LINE / VECTOR; ++v) {
+        const int start = first + v * VECTOR;
+        if (EACH ? row >= 0 && in_vectors && start >= 0 && start < W : all) {
+            const Vector found = *reinterpret_cast<const Vector*>(source + start);
 #pragma unroll
             for (int l = 0; l < VECTOR; ++l) line[v * VECTOR + l] = real_of(found.at[l]);
-        }
-        return;
-    }
+        } else {
 #pragma unroll
-    for (int j = 0; j < SEEN_COLS; ++j) {
-        const int col = row >= 0 ? col_at(cols, q0 * V + j, end, W) : -1;
-        line[BEHIND + j] = col < 0 ? REAL(0) : real_of(source[col]);
+            for (int l = 0; l < VECTOR; ++l) {
+                const int j = v * VECTOR + l - BEHIND;
+                const int col = j >= 0 && j < SEEN_COLS && row >= 0 ? col_at(cols, q0 * V + j, end, W) : -1;
+                line[v * VECTOR + l] = col < 0 ? REAL(0) : real_of(source[col]);
+            }
+        }
     }
 }
 

@@ -34,7 +34,7 @@ stream(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int 
         for (int q = 0; q < COLS; ++q) sums[r][q] = 0;
 
     const auto load = [&](REAL(&line)[LINE], int row) {
-        load_line(line, plane, cols, row_at(rows, row, P + R - 1, H), W, q0, Q + S - 1, in_vectors);
+        load_line<true>(line, plane, cols, row_at(rows, row, P + R - 1, H), W, q0, Q + S - 1, in_vectors);
     };
     REAL line[LINE], next[LINE];
     load(AHEAD ? next : line, p0);

@@ -23,7 +23,7 @@ VECTOR_BYTES: Final = 16
 
 MOST_SUM_WORDS: Final = 128
 """Registers of a thread for sums: it has 255 for everything."""
-AHEAD_WORDS: Final = 64
+AHEAD_WORDS: Final = 36
 """… of which at most so many leave room for a row that is on its way."""
 
 MULTIPROCESSORS: Final = 132
