@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from convbench.analysis.noise import noise
-from convbench.analysis.quantities import percent, seconds
+from convbench.analysis.quantities import percent, plural, seconds
 from convbench.report import ceilings, closing, duels, phases, trade_offs, views
 from convbench.report.answers import Answers
 from convbench.report.chart_data import chart_data
@@ -88,6 +88,8 @@ def comparison_page(names: Sequence[str], runs: Sequence[Answers]) -> str:
     """Several runs side by side: what differs, what each says, what changed, and every ratio to the first."""
     base, *others = runs
     found = [comparison(base, other) for other in others]
+    if any(one.by_problem for one in found):  # then it is the threads that tell the runs apart
+        names = [f"{name}, {_threads(run)}" for name, run in zip(names, runs, strict=True)]
     return _render(
         "comparison.html.j2",
         names=names,
@@ -96,6 +98,11 @@ def comparison_page(names: Sequence[str], runs: Sequence[Answers]) -> str:
         means=[list(views.mean_lines(one)) for one in found],
         lines=list(views.comparison_lines(base, found)),
     )
+
+
+def _threads(run: Answers) -> str:
+    counts = sorted({cell.threads for cell in run.info.cells})
+    return plural(counts[0], "thread") if len(counts) == 1 else f"{', '.join(map(str, counts))} threads"
 
 
 def _render(template: str, **values: Any) -> str:

@@ -282,7 +282,7 @@ def comparison_lines(base: Answers, comparisons: Sequence[Comparison]) -> Iterat
             continue
         yield [
             Value(cell_name(contender.cell), hint=contender.cell.spec.id),
-            Value(str(contender.cell.threads), contender.cell.threads),
+            Value(changes[0].threads if changes[0] else str(contender.cell.threads), contender.cell.threads),
             Value(contender.algorithm),
             _time(contender),
             *map(_change, changes),

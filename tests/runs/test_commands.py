@@ -82,7 +82,11 @@ def test_two_runs_are_compared(cli: Cli, tiny: Path, tmp_path: Path) -> None:
     assert "not a run's folder" in missing.stderr
     page = cli("report", one, two, "--out", "both.html")
     assert page.returncode == 0, page.stderr
-    assert "What differs" in (tmp_path / "both.html").read_text()
+    text = (tmp_path / "both.html").read_text()
+    assert "What differs" in text
+    assert f"{one.name}, 1 thread" in text
+    assert f"{two.name}, 2 threads" in text
+    assert text.count(">1 → 2<") == 6 * 2
 
 
 def test_a_history_tells_what_changed_and_since_when(cli: Cli, tiny: Path, tmp_path: Path) -> None:
