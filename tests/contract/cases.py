@@ -273,7 +273,12 @@ CASES: dict[str, Cases] = {
         any_filter=False,
     ),
     "torch": Cases(
-        (*LAYERS, *(case for case in BOUNDARIES if not case.endswith("symmetric"))), {"direction": "forward"}
+        (
+            *LAYERS,
+            *(case for case in BOUNDARIES if not case.endswith("symmetric")),
+            *BACKWARD_DATA,
+            *(f"{case}+direction=backward_weights" for case in (*LAYERS, BOUNDARIES[0], BOUNDARIES[3])),
+        )
     ),
     "torch_fft": Cases(
         (*GEOMETRY, *GROUPED, *FLIPPED, *(case for case in BOUNDARIES if not case.endswith("symmetric"))),

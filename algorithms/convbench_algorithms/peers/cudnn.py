@@ -26,7 +26,7 @@ from convbench.spec import ConvSpec
 from convbench_algorithms.cuda.device import CudaAlgorithm, DeviceArray, current, unsupported_by_card
 from convbench_algorithms.cuda.tf32 import TF32_ROUNDOFF
 from convbench_algorithms.peers.library import missing
-from convbench_algorithms.peers.torch_conv2d import PAD_MODES, split_padding, unless_padded
+from convbench_algorithms.peers.torch_tensors import PAD_MODES, split_padding, unless_padded
 from convbench_algorithms.peers.trial import fastest
 
 if TYPE_CHECKING:

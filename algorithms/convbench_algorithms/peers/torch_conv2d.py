@@ -10,9 +10,8 @@ channels last, since each call brings x into oneDNN's blocked layout (13.7 again
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -26,32 +25,29 @@ from convbench.algorithm import (
     Resources,
     Unsupported,
     summation_error,
+    unsupported_dtype,
 )
-from convbench.spec import Boundary, ConvSpec, Pair
-from convbench_algorithms.peers.library import missing, unless_forward
+from convbench.spec import ConvSpec
+from convbench_algorithms.peers.library import missing
+from convbench_algorithms.peers.torch_gradients import GradientPlan, unless_single_operator
+from convbench_algorithms.peers.torch_tensors import PAD_MODES, as_tensor, split_padding, unless_padded
 from convbench_algorithms.peers.trial import fastest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PAD_MODES: Final[dict[Boundary, str]] = {
-    "zero": "constant",
-    "reflect": "reflect",
-    "edge": "replicate",
-    "wrap": "circular",
-}
-
 
 @final
 class TorchConv2d(ConvAlgorithm):
-    """PyTorch's `conv2d` in the faster of its two layouts, contiguous and channels last."""
+    """PyTorch's `conv2d`, and its gradients, in the faster of two layouts, contiguous and channels last."""
 
     name = "torch"
     tags = frozenset({"cpu", "peer", "layer", "allocates"})
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
-        return missing("torch", "torch", "torch") or unless_forward(spec) or unless_padded(spec)
+        unsupported = missing("torch", "torch", "torch") or unsupported_dtype(spec)
+        return unsupported or unless_padded(spec) or unless_single_operator(spec)
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""
@@ -59,40 +55,7 @@ class TorchConv2d(ConvAlgorithm):
 
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ConvAlgorithm`."""
-        return _TorchPlan(spec, resources.threads)
-
-
-def unless_padded(spec: ConvSpec) -> Unsupported | None:
-    """The reason where `torch.nn.functional.pad` cannot make the spec's padding."""
-    if spec.padding == ((0, 0), (0, 0)):
-        return None
-    if spec.boundary not in PAD_MODES:
-        return Unsupported(f"torch.nn.functional.pad has no boundary={spec.boundary}")
-    most = {"reflect": -1, "wrap": 0}.get(spec.boundary)
-    if most is not None and any(max(side) > extent + most for side, extent in _sides(spec)):
-        return Unsupported(f"boundary={spec.boundary} pads by less than the image's extent")
-    return None
-
-
-def _sides(spec: ConvSpec) -> tuple[tuple[tuple[int, int], int], ...]:
-    return (spec.padding[0], spec.h), (spec.padding[1], spec.w)
-
-
-def split_padding(spec: ConvSpec) -> tuple[tuple[int, int, int, int] | None, Pair]:
-    """What `torch.nn.functional.pad` has to do (left, right, top, bottom; None: nothing), and what `conv2d` does."""
-    (top, bottom), (left, right) = spec.padding
-    if top == bottom and left == right and (spec.boundary == "zero" or not top + left):
-        return None, (top, left)
-    return (left, right, top, bottom), (0, 0)
-
-
-def as_tensor(array: Array) -> Tensor:
-    """A tensor that shares the array's memory."""
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it must not be written to where the array is read-only
-        return torch.from_numpy(array)
+        return (_TorchPlan if spec.direction == "forward" else GradientPlan)(spec, resources.threads)
 
 
 @final

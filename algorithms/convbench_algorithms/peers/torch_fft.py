@@ -26,7 +26,7 @@ from convbench.spec import ConvSpec, Pair
 from convbench_algorithms.fft_error import fft_error
 from convbench_algorithms.peers.library import missing, unless_forward
 from convbench_algorithms.peers.plain import unless_unit_steps
-from convbench_algorithms.peers.torch_conv2d import PAD_MODES, as_tensor, unless_padded
+from convbench_algorithms.peers.torch_tensors import PAD_MODES, as_tensor, unless_padded
 
 
 @final
