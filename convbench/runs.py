@@ -94,6 +94,7 @@ def run_info(
             "cold": suite.cold,
             # A claim's figure needs its contenders in every pass, whoever leads; a crossover finds its own.
             "whole": wishes.whole or bool(suite.gate) or any("crossover" not in one for one in suite.claims),
+            "compiling_counts": not suite.claims,  # a verdict is not to depend on what was on disk
             "plugins": [str(path.resolve()) for path in wishes.plugins],
         },
         machine=machine.describe(),
@@ -138,6 +139,7 @@ def measure(folder: RunFolder, observer: Observer) -> None:
             verify_only=options["verify_only"],
             cold=options.get("cold", False),
             whole=options.get("whole", False),
+            compiling_counts=options.get("compiling_counts", True),
         ),
         observer,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -20,24 +20,25 @@ Shown = tuple[str, str]
 
 def verdict_sentence(one: Judged) -> str:
     """`the claim holds here, from sigma 2 to 16: 1.92× (1.88–1.97) to 6.31× (6.02–6.60), where ≥ 1.5× is claimed`."""
-    heads = {
-        Verdict.HOLDS: "the claim holds here",
-        Verdict.PARTLY: "the claim holds in part here",
-        Verdict.FAILS: "the claim does not hold here",
-        Verdict.UNKNOWN: "the data cannot tell",
-    }
     where = _where(one)
-    text = heads[one.verdict] + (f", {where}" if where else "")
+    text = f"{_head(one)}, {where}"
     figures = figures_text(one)
     return f"{text}: {figures}, where {bounds_text(one.claim)} is claimed" if figures else text
+
+
+def _head(one: Judged) -> str:
+    if one.verdict is Verdict.PARTLY:
+        failed = any(instance.verdict is Verdict.FAILS for instance in one.instances)
+        return f"the claim holds {'in part here' if failed else 'here as far as the data can tell'}"
+    return "the data cannot tell" if one.verdict is Verdict.UNKNOWN else f"the claim {one.verdict} here"
 
 
 def figures_text(one: Judged) -> str:
     """The least and the greatest of the places' figures, each with its own interval; or why there is none."""
     found = [instance.figure for instance in one.instances if instance.figure is not None]
     if not found:
-        reasons = dict.fromkeys(instance.why for instance in one.instances if instance.why)
-        return "; ".join(reasons)
+        first, *others = dict.fromkeys(instance.why for instance in one.instances if instance.why) or [""]
+        return f"{first}; … and {plural(len(others), 'other reason')}" if others else first
     known = sorted(found, key=_middle)
     shown = dict.fromkeys(figure_text(figure, one.claim) for figure in (known[0], known[-1]))
     return " to ".join(shown)
@@ -55,7 +56,7 @@ def _middle(figure: Figure) -> float:
 def figure_text(figure: Figure, claim: Claim) -> str:
     """`kernel 22 (21–23)`, `below kernel 3`, `1.92× (1.88–1.97)`; `9.00×` where it is counted, and has no interval."""
     before = f"{claim.about.axis} " if isinstance(claim.about, Crossing) else ""
-    after = " images" if isinstance(claim.about, Break) else ""
+    after = "" if not isinstance(claim.about, Break) else " image" if figure.value == 1 else " images"
     if figure.value is None:
         low, high = figure.low or 0.0, figure.high or 0.0
         return f"below {before}{number(high)}" if math.isinf(low) else f"beyond {before}{number(low)}"
@@ -105,16 +106,17 @@ def _named(one: Instance) -> tuple[tuple[str, AxisValue], ...]:
 
 
 def _where(one: Judged) -> str:
-    """`from sigma 2 to 16`, `in 3 of 4 places: …; not at …`."""
-    found = one.verdict
-    if len(one.instances) < 2:
-        return instance_place(one.instances[0]) if one.instances else "no cell has both of its sides"
-    main = Verdict.HOLDS if found is Verdict.PARTLY else found
+    """`from sigma 2 to 16`, `in 3 of 4 places (…); not in 1 (…)`."""
+    if not one.instances:
+        return "no cell has both of its sides"
+    if len(one.instances) == 1:
+        return instance_place(one.instances[0])
+    main = Verdict.HOLDS if one.verdict is Verdict.PARTLY else one.verdict
     chosen = [instance for instance in one.instances if instance.verdict is main]
     if len(chosen) == len(one.instances):
         axis = _axis(one.instances)
-        if axis is None:
-            return f"in all {len(chosen)} places"
+        if axis is None or axis == NAME:
+            return f"in all of {len(chosen)} places"
         values = [float(dict(instance.fixed)[axis]) for instance in chosen]
         return f"from {axis} {number(min(values))} to {number(max(values))}"
     told = [f"in {len(chosen)} of {plural(len(one.instances), 'place')} ({_places(chosen, one)})"]
@@ -128,27 +130,33 @@ def _where(one: Judged) -> str:
 def _places(chosen: Sequence[Instance], one: Judged) -> str:
     """Neighbours along the axis in one: `1 thread: sigma 1–4, 16; 2 threads: sigma 1`."""
     axis = _axis(one.instances)
-    if axis is None:
-        listed = [instance_place(instance) for instance in chosen]
-    else:
-        listed = list(_stretches(chosen, one.instances, axis))
+    listed = [instance_place(each) for each in chosen] if axis is None else list(_along(axis, chosen, one.instances))
     more = [f"… and {len(listed) - MOST_PLACES} more"] if len(listed) > MOST_PLACES else []
     return "; ".join(listed[:MOST_PLACES] + more)
 
 
-def _stretches(chosen: Sequence[Instance], everyone: Sequence[Instance], axis: str) -> Iterable[str]:
+def _along(axis: str, chosen: Sequence[Instance], everyone: Sequence[Instance]) -> Iterator[str]:
+    """The chosen of each group of places that differ along the axis alone."""
     groups: dict[Instance, list[Instance]] = {}
     for instance in everyone:
         groups.setdefault(_without(instance, axis), []).append(instance)
     for group, along in groups.items():
-        ordered = sorted(along, key=lambda instance: float(dict(instance.fixed)[axis]))
-        spans = []
-        for inside, run in groupby(ordered, key=lambda instance: instance in chosen):
-            values = [number(float(dict(instance.fixed)[axis])) for instance in run]
-            if inside:
-                spans.append(values[0] if len(values) == 1 else f"{values[0]}–{values[-1]}")
+        if axis == NAME:
+            spans = [str(dict(instance.fixed)[NAME]) for instance in along if instance in chosen]
+        else:
+            spans = list(_stretches(axis, chosen, along))
         if spans:
-            yield f"{instance_place(group)}: {axis} {', '.join(spans)}"
+            word = "shape" if axis == NAME else axis
+            yield f"{instance_place(group)}: {word} {', '.join(spans)}"
+
+
+def _stretches(axis: str, chosen: Sequence[Instance], along: Sequence[Instance]) -> Iterator[str]:
+    """`1–4`, `16`: neighbours that were chosen, from the first to the last."""
+    ordered = sorted(along, key=lambda instance: float(dict(instance.fixed)[axis]))
+    for inside, run in groupby(ordered, key=lambda instance: instance in chosen):
+        values = [number(float(dict(instance.fixed)[axis])) for instance in run]
+        if inside:
+            yield values[0] if len(values) == 1 else f"{values[0]}–{values[-1]}"
 
 
 def _without(one: Instance, axis: str) -> Instance:
@@ -158,15 +166,12 @@ def _without(one: Instance, axis: str) -> Instance:
 
 
 def _axis(instances: Sequence[Instance]) -> str | None:
-    """The numeric coordinate with the most values that all instances have."""
+    """The numeric coordinate with the most values that all instances have; else their names; None of neither."""
     values: dict[str, list[AxisValue]] = {}
     for instance in instances:
         for name, value in instance.fixed:
             values.setdefault(name, []).append(value)
-    numeric = {
-        name: len(set(found))
-        for name, found in values.items()
-        if len(found) == len(instances) and all(isinstance(value, int | float) for value in found)
-    }
-    best = max(numeric, key=lambda name: numeric[name], default=None)
-    return best if best is not None and numeric[best] > 1 else None
+    counts = {name: len(set(found)) for name, found in values.items() if len(found) == len(instances)}
+    varied = [name for name, count in counts.items() if count > 1]
+    numeric = [name for name in varied if all(isinstance(value, int | float) for value in values[name])]
+    return max(numeric, key=lambda name: counts[name], default=NAME if NAME in varied else None)
