@@ -74,12 +74,23 @@ def test_one_pass_decides_nothing():
     assert answer.instances[0].why == "one pass has no interval"
 
 
+UNLIKE = {"slow": (1e-3, 2e-3, 9e-3), "quick": (9e-3, 1e-3, 3e-3)}
+"""Medians of 2 ms and 3 ms; round by round 1/9, 2 and 3 times."""
+
+
 def test_within_a_cell_rounds_are_paired_so_that_drift_cancels():
-    drifting = replace(TWICE, drift=3.0, pass_noise=0.001, sample_noise=0.001)
-    assert one(drifting, RATIO, 1.99, 2.01).verdict is HOLDS
-    blocks = [b.model_copy(update={"operations": 1000}) for b in drifting.blocks()]
+    blocks = [b.model_copy(update={"samples_s": UNLIKE[b.algorithm], "operations": 1000}) for b in TWICE.blocks()]
+    assert one(TWICE, RATIO, 1.99, 2.01, blocks=blocks).verdict is HOLDS
     per = Ratio(of=side("slow", per=Quantity.OPERATIONS), over=side("quick", per=Quantity.OPERATIONS))
-    assert one(drifting, per, 1.99, 2.01, blocks=blocks).verdict is HOLDS
+    assert one(TWICE, per, 1.99, 2.01, blocks=blocks).verdict is HOLDS
+
+
+def test_rounds_of_different_cells_have_nothing_to_do_with_each_other():
+    run = Synthetic(constant(only=1e-3), kernel_cells([3, 5]), passes=3)
+    by_cell = {run.cells[0].key: UNLIKE["slow"], run.cells[1].key: UNLIKE["quick"]}
+    blocks = [b.model_copy(update={"samples_s": by_cell[b.cell]}) for b in run.blocks()]
+    grown = Ratio(of=side("only", at={"kernel": (3,)}), over=side("only", at={"kernel": (5,)}))
+    assert one(run, grown, 0.66, 0.67, blocks=blocks).verdict is HOLDS
 
 
 def test_a_contender_that_failed_once_has_no_figure_and_its_reason_is_told():
