@@ -63,10 +63,9 @@ def figure_text(figure: Figure, claim: Claim) -> str:
     text, shorten = _shown(figure.value, claim)
     if figure.low is None or figure.high is None:
         return f"{before}{text}{after} (no interval)"
-    if math.isclose(figure.low, figure.high):
-        return f"{before}{text}{after}"
     least, most = (_shown(end, claim)[0].removesuffix(shorten) for end in (figure.low, figure.high))
-    return f"{before}{text}{after} ({least}–{most})"
+    narrow = least == most == text.removesuffix(shorten)
+    return f"{before}{text}{after}" if narrow else f"{before}{text}{after} ({least}–{most})"
 
 
 def bounds_text(claim: Claim) -> str:
