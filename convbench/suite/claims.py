@@ -31,13 +31,11 @@ def _at(value: object) -> dict[str, tuple[AxisValue, ...]]:
     if not isinstance(value, dict) or not value:
         raise expected("coordinates of cells, such as {kernel: 3} or {name: [reduce, expand]}", value)
     found: dict[str, tuple[AxisValue, ...]] = {}
-    for axis, values in value.items():
-        listed = OneOrMany.listed(values)
-        assert isinstance(listed, list | tuple)
-        for one in listed:
-            if isinstance(one, bool) or not isinstance(one, int | float | str):
-                raise misfit(f"{axis}: expected a number or a name, or a list of them", axis)
-        found[axis] = tuple(listed)
+    for axis, given in value.items():
+        values = given if isinstance(given, list) else [given]
+        if not values or any(isinstance(one, bool) or not isinstance(one, int | float | str) for one in values):
+            raise misfit(f"{axis}: expected a number or a name, or a list of them", axis)
+        found[axis] = tuple(values)
     return found
 
 
@@ -53,21 +51,20 @@ def _alike(side: dict[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(ratio: dict[str, Any]) -> dict[str, Any]:
-    """A ratio that is a number: what its sides are by must be of one kind."""
-    units = [(_unit(side, "quantity"), _unit(side, "per")) for side in ratio.values()]
-    if len(units) == 1 and units[0][1] not in ("", units[0][0]):
-        raise misfit(f"{units[0][0]} per {units[0][1]} is no figure by itself; give over, too")
-    if len(set(units)) > 1:
-        kinds = [f"{unit} per {per}" if per else unit for unit, per in units]
+    """A ratio that is a number: both sides are of one kind."""
+    (unit, per), *over = map(_units, ratio.values())
+    if not over and per not in ("", unit):
+        raise misfit(f"{unit} per {per} is no figure by itself; give over, too")
+    if over and over[0] != (unit, per):
+        kinds = [f"{unit} per {per}" if per else unit for unit, per in map(_units, ratio.values())]
         raise misfit(f"of is {kinds[0]} and over is {kinds[1]}: they make no ratio", "over")
     return ratio
 
 
-def _unit(side: dict[str, Any], key: str) -> str:
-    """Of the side's quantity, or of what it is divided by."""
-    if key == "per":
-        return Quantity(side["per"]).unit if "per" in side else ""
-    return Quantity(side.get("quantity", ("time",))[0]).unit
+def _units(side: dict[str, Any]) -> tuple[str, str]:
+    """What a side is in, and what that is divided by."""
+    quantity, *_ = side.get("quantity", ("time",))
+    return Quantity(quantity).unit, Quantity(side["per"]).unit if "per" in side else ""
 
 
 def _one_kind(claim: dict[str, Any]) -> dict[str, Any]:
