@@ -94,6 +94,41 @@ def run(
 
 
 @app.command()
+def claims(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN|SUITE…]", help="folders of runs, or suites to run; default: all shipped claims"),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="the page, in Markdown")] = Path("claims.md"),
+    runs_in: Annotated[Path, typer.Option("--runs", metavar="DIR", help="where the runs' folders go")] = Path("runs"),
+    budget: Annotated[
+        str | None, typer.Option(metavar="12m", help="wall time for all; default: the suites' own")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="a first look: two short passes")] = False,
+    plugin: Plugins = None,
+) -> int:
+    """What people say about convolutions: measured here, or read from runs, with a verdict on each claim."""
+    from convbench import claiming, runs
+    from convbench.report.folder import write_claims
+    from convbench.store import RunFolder
+
+    wishes = _wishes(None, None, None, plugin, budget, quick=quick)
+    sources = claiming.sources(what or claiming.shipped(), wishes)
+    folders, codes = [], [int(ExitCode.FINE)]
+    for source in sources:
+        if isinstance(source, RunFolder):
+            folders.append(source)
+            continue
+        folders.append(runs.start(source, runs_in, claiming.share(source, sources, wishes)))
+        codes.append(_measure(folders[-1], report=False))
+        if codes[-1] == ExitCode.INTERRUPTED:
+            return ExitCode.INTERRUPTED
+    write_claims(out, [(folder.path, folder.info, folder.blocks) for folder in folders])
+    console.print(f"claims: {out}", soft_wrap=True)
+    return max(codes)
+
+
+@app.command()
 def gate(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="a suite's file or shipped name, or a spec id")],
     against: Annotated[

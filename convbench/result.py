@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
@@ -16,6 +16,8 @@ SpecId = Annotated[
     PlainSerializer(lambda spec: spec.id, return_type=str),
 ]
 AxisValue = int | float | str
+NAME: Final = "name"
+"""The coordinate of a cell that is one of a list of shapes."""
 
 
 class Status(StrEnum):
@@ -58,6 +60,12 @@ class Cell(Record):
         """Unique within a run: `<spec id>@<threads>t`, and the device where it is not the CPU."""
         return f"{self.spec.id}@{self.threads}t" + ("" if self.device == "cpu" else f"@{self.device}")
 
+    @property
+    def coordinates(self) -> dict[str, AxisValue]:
+        """Its axes, and its name where it has one; its spec where it has neither."""
+        named: dict[str, AxisValue] = {NAME: self.name} if self.name else {}
+        return {**self.axes, **named} or {NAME: self.spec.id}
+
     def __hash__(self) -> int:
         return hash(self.key)
 
@@ -89,6 +97,92 @@ class Versus(Record):
     ours: tuple[str, ...]
     theirs: tuple[str, ...]
     targets: tuple[Target, ...] = ()
+
+
+class Quantity(StrEnum):
+    """What a claim may be about; of a contender, of a problem, or of the machine."""
+
+    TIME = "time"
+    PREPARE = "prepare"
+    PLAN = "plan"
+    MATRIX_PRODUCT = "matrix_product"
+    """The time of as many multiply-adds at the rate of the machine's own matrix product."""
+    WORKSPACE = "workspace"
+    IMAGE = "image"
+    """The bytes of x."""
+    OPERATIONS = "operations"
+    """As the algorithm really does them."""
+    MULTIPLY_ADDS = "multiply_adds"
+    """Of direct sums."""
+    ERROR = "error"
+    """‖e‖₂ / ‖s‖₂ against float64."""
+
+    @property
+    def unit(self) -> str:
+        """Only like can be added."""
+        return _UNITS[self]
+
+    @property
+    def of_contender(self) -> bool:
+        """Whether it takes an algorithm to have it."""
+        return self not in (Quantity.MATRIX_PRODUCT, Quantity.IMAGE, Quantity.MULTIPLY_ADDS)
+
+
+_UNITS = {
+    **dict.fromkeys((Quantity.TIME, Quantity.PREPARE, Quantity.PLAN, Quantity.MATRIX_PRODUCT), "seconds"),
+    **dict.fromkeys((Quantity.WORKSPACE, Quantity.IMAGE), "bytes"),
+    **dict.fromkeys((Quantity.OPERATIONS, Quantity.MULTIPLY_ADDS), "a count"),
+    Quantity.ERROR: "an error",
+}
+
+
+class Side(Record):
+    """One side of a ratio: Σ of `quantities` over cells, as often as each occurs, ÷ the same sum of `per`.
+
+    The cells are those of a place that have one of the values `at` each of these coordinates (`name` is one), or all.
+    Of several `algorithms` it is the fastest in each cell; without any, each that the claim is about.
+    """
+
+    algorithms: tuple[str, ...] = ()
+    quantities: tuple[Quantity, ...] = (Quantity.TIME,)
+    per: Quantity | None = None
+    at: dict[str, tuple[AxisValue, ...]] = {}
+
+    @property
+    def of_contender(self) -> bool:
+        """Whether it takes an algorithm."""
+        return any(one.of_contender for one in (*self.quantities, self.per) if one is not None)
+
+
+class Ratio(Record):
+    """How many times `over` is `of`? The first by itself, in its own unit, where there is no second."""
+
+    of: Side
+    over: Side | None = None
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Both, or the one."""
+        return (self.of,) if self.over is None else (self.of, self.over)
+
+
+class Break(Record):
+    """From how many images with one filter is `to` cheaper than `start`, plan and filter included?"""
+
+    start: str
+    to: str
+
+
+class Claim(Record):
+    """What people say, as a figure that lies between two bounds; an absent one is no bound."""
+
+    says: str
+    source: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    about: Crossing | Ratio | Break
+    algorithms: tuple[str, ...] = ()
+    """Each by itself, where a ratio's side names none."""
 
 
 class GateException(Record):
@@ -222,6 +316,7 @@ class RunInfo(Record):
     reserve: tuple[Cell, ...] = ()
     """Cells that may be added where a crossover is to be refined."""
     versus: Versus | None = None
+    claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()
 
 

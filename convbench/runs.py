@@ -17,7 +17,7 @@ from convbench.measure.coordinator import Coordinator, Observer, Options
 from convbench.measure.effort import QUICK, Effort
 from convbench.measure.workers import Launch
 from convbench.operands import load_image
-from convbench.result import RunInfo
+from convbench.result import Quantity, Ratio, RunInfo
 from convbench.spec import ConvSpec
 from convbench.store import SCHEMA_VERSION, RunFolder
 from convbench.suite import Suite, find_suite, load_suite, suite_from_spec
@@ -92,7 +92,9 @@ def run_info(
             "verify_only": wishes.verify_only,
             "input": suite.input,
             "cold": suite.cold,
-            "whole": wishes.whole or bool(suite.gate),
+            # A claim's figure needs its contenders in every pass, whoever leads; a crossover finds its own.
+            "whole": wishes.whole or bool(suite.gate) or any("crossover" not in one for one in suite.claims),
+            "compiling_counts": not suite.claims,  # a verdict is not to depend on what was on disk
             "plugins": [str(path.resolve()) for path in wishes.plugins],
         },
         machine=machine.describe(),
@@ -103,6 +105,7 @@ def run_info(
         precision={name: known[name].precision for name in names},
         tags={name: tuple(sorted(known[name].tags)) for name in names},
         versus=suite.sides({name: one.tags for name, one in known.items()}, names, cores),
+        claims=suite.claimed(names),
         crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(names)),
         reserve=suite.reserve(cores, list(wishes.threads) or None),
     )
@@ -136,11 +139,13 @@ def measure(folder: RunFolder, observer: Observer) -> None:
             verify_only=options["verify_only"],
             cold=options.get("cold", False),
             whole=options.get("whole", False),
+            compiling_counts=options.get("compiling_counts", True),
         ),
         observer,
     )
     try:
-        if not (options["verify_only"] or options["quick"] or _is_short(options["budget_s"])):
+        spare = not (options["quick"] or _is_short(options["budget_s"]))
+        if not options["verify_only"] and (spare or _claims_ceilings(folder.info)):
             _find_ceilings(folder)
         coordinator.run()
     finally:
@@ -162,6 +167,12 @@ def measure(folder: RunFolder, observer: Observer) -> None:
 
 def _is_short(budget_s: float | None) -> bool:
     return budget_s is not None and budget_s < SHORT_S
+
+
+def _claims_ceilings(info: RunInfo) -> bool:
+    """Whether a claim is about what the machine can do at most."""
+    ratios = [claim.about for claim in info.claims if isinstance(claim.about, Ratio)]
+    return any(Quantity.MATRIX_PRODUCT in side.quantities for ratio in ratios for side in ratio.sides)
 
 
 def _find_ceilings(folder: RunFolder) -> None:

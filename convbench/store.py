@@ -6,6 +6,7 @@ Schema history
     3   a block has the samples that were taken again, its lost time slices and page faults, yardsticks
         and cold calls; a machine its ceilings
     4   a block has the operations of a call and the stages of some, a verdict its error in the norm that all share
+    5   a run has claims
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 INFO: Final = "run.json"
 JOURNAL: Final = "samples.jsonl"
 

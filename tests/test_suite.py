@@ -338,7 +338,7 @@ def test_a_path_is_taken_as_it_is(tmp_path):
 def test_an_unknown_suite_names_the_shipped_ones():
     with pytest.raises(
         SuiteError,
-        match=r"^unknown suite 'smok'; did you mean 'smoke'\? valid: box_blur, ci, cpu_vs_gpu, fft_crossover, ",
+        match=r"^unknown suite 'smok'; did you mean 'smoke'\? valid: box_blur, ci, claims/bottleneck, claims/fft_49, ",
     ):
         find_suite("smok")
 

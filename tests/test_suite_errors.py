@@ -12,8 +12,8 @@ from convbench.errors import SuiteError
 from convbench.suite import load_suite, shipped_suites
 
 KEYS = (
-    "algorithms, budget, cold, crossovers, defaults, description, device, gate, input, memory_limit, name, network, "
-    "passes, schema, seed, shapes, shapes_from, strict_geometry, sweep, timeout, versus"
+    "algorithms, budget, claims, cold, crossovers, defaults, description, device, gate, input, memory_limit, name, "
+    "network, passes, schema, seed, shapes, shapes_from, strict_geometry, sweep, timeout, versus"
 )
 SETTINGS = (
     "batch, boundary, c, channels, dilation, direction, dtype, filter, flip, ground, groups, h, image, k, kernel, n, "

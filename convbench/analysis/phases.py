@@ -100,15 +100,16 @@ def phases(info: RunInfo, merged: Contenders) -> list[Phases]:
 
 
 def _phases(cell: Cell, field: Sequence[Contender]) -> Phases | None:
-    costs = tuple(sorted((_cost(one) for one in field), key=lambda one: one.first_s))
+    costs = tuple(sorted((cost(one) for one in field), key=lambda one: one.first_s))
     if not costs:
         return None
     base = costs[0]
-    paybacks = {(one.algorithm, reuse): _payback(one, base, reuse) for one in costs for reuse in Reuse}
+    paybacks = {(one.algorithm, reuse): payback(one, base, reuse) for one in costs for reuse in Reuse}
     return Phases(cell, costs, paybacks, {reuse: _envelope(costs, reuse) for reuse in Reuse})
 
 
-def _cost(contender: Contender) -> Cost:
+def cost(contender: Contender) -> Cost:
+    """What a timed contender takes, the medians of plan and prepare over passes without a compilation."""
     blocks, time = timed(contender.blocks).values(), contender.time
     assert time is not None  # only who was timed is ranked
     # What a kernel's first use costs beside its compilation (typing, linking) has no place in a plan either.
@@ -124,7 +125,7 @@ def _prepare_s(block: Block) -> float:
     return block.prepare_s or 0.0
 
 
-def _payback(one: Cost, base: Cost, reuse: Reuse) -> Payback:
+def payback(one: Cost, base: Cost, reuse: Reuse) -> Payback:
     """When `one` has caught up with `base`."""
     if one is base:
         return Payback(Verdict.BASE)
@@ -183,10 +184,9 @@ def _envelope(costs: Sequence[Cost], reuse: Reuse) -> tuple[tuple[int, str], ...
     current, found = costs[0], {1: costs[0].algorithm}
     while True:
         overtakers = [
-            (payback.images, one.call_s(reuse), one)
+            (pays.images, one.call_s(reuse), one)
             for one in costs
-            if one.call_s(reuse) < current.call_s(reuse)
-            and (payback := _payback(one, current, reuse)).images is not None
+            if one.call_s(reuse) < current.call_s(reuse) and (pays := payback(one, current, reuse)).images is not None
         ]
         if not overtakers:
             return tuple(found.items())

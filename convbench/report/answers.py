@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from convbench.analysis.claims import Judged, judged
 from convbench.analysis.contenders import Contenders, contenders
 from convbench.analysis.crossovers import Crossed, Crossover, crossovers
 from convbench.analysis.effort import Effort, effort
@@ -129,6 +130,11 @@ class Answers:
     def standings(self) -> list[Standing]:
         """Ours against theirs, a line a ground and number of threads; empty where the suite compares no sides."""
         return standings(self.info, self.contenders)
+
+    @cached_property
+    def claims(self) -> list[Judged]:
+        """What the suite claims, and what the run says of it."""
+        return judged(self.info, self.contenders, self.crossovers)
 
     @cached_property
     def planning(self) -> list[Planning]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
+from convbench.report.claims_page import claims_page
 from convbench.report.drawing import draw, overviews, png, svg
 from convbench.report.figures import charts
 from convbench.report.html import comparison_page, page
@@ -35,7 +36,15 @@ def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Blo
     """Write one page of several runs, compared with the first; of a single run, its report."""
     answers = [Answers(info, blocks) for _, info, blocks in runs]
     names = [name for name, _, _ in runs]
-    text = page(answers[0]) if len(answers) == 1 else comparison_page(names, answers)
+    _write(path, page(answers[0]) if len(answers) == 1 else comparison_page(names, answers))
+
+
+def write_claims(path: Path, runs: Sequence[tuple[Path, RunInfo, Sequence[Block]]]) -> None:
+    """Write one Markdown page of the claims of several runs, given with their folders."""
+    _write(path, claims_page([(folder, Answers(info, blocks)) for folder, info, blocks in runs], path))
+
+
+def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader
 
 from convbench.analysis.noise import noise
 from convbench.analysis.quantities import percent, plural, seconds
-from convbench.report import ceilings, closing, duels, phases, trade_offs, views
+from convbench.report import ceilings, claims, closing, duels, phases, trade_offs, views
 from convbench.report.answers import Answers
 from convbench.report.chart_data import chart_data
 from convbench.report.compare import comparison
@@ -47,6 +47,10 @@ def page(answers: Answers) -> str:
         info=info,
         sentences=answers.sentences(),
         colors=[looks[name].color for name in info.algorithms],
+        claim_head=claims.HEAD,
+        claims=list(claims.claim_values(answers)),
+        claim_place_head=claims.PLACE_HEAD,
+        claim_places=list(claims.place_values(answers)),
         crossovers=list(views.crossover_lines(answers)),
         maps=list(views.winner_maps(answers)),
         speedups=list(speedup_maps(answers)),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from convbench.analysis.claim_sentences import verdict_sentence
 from convbench.analysis.groups import Group, stretches
 from convbench.analysis.quantities import plural, seconds
 from convbench.analysis.sentences import cell_name, crossover_sentence, factor_with_interval, place, winner_sentence
@@ -22,6 +23,8 @@ def summary(answers: Answers) -> str:
     """The run in Markdown."""
     info = answers.info
     parts = [f"# {escape(info.suite_name)}", escape(info.suite_description), _bullets(answers.sentences())]
+    if answers.claims:
+        parts += ["## Claims", _bullets(f"“{one.claim.says}” – {verdict_sentence(one)}" for one in answers.claims)]
     if answers.crossovers:
         parts += ["## Crossovers", _bullets(crossover_sentence(crossover) for crossover in answers.crossovers)]
     parts += ["## Fastest", *_fastest(answers)]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from convbench.analysis.claim_sentences import verdict_sentence
 from convbench.analysis.crossovers import NotEnoughData
 from convbench.analysis.quantities import seconds
 from convbench.analysis.sentences import cell_name, finding, gaps, place, where, winner_sentence
@@ -22,7 +23,7 @@ FEW_CELLS = 4
 
 
 def print_answers(console: Console, answers: Answers) -> None:
-    """Winners, crossovers, failures, plan times, ours against theirs, and where the time went."""
+    """Winners, crossovers, failures, plan times, claims, ours against theirs, and where the time went."""
     tables = (_winners, _crossovers, _failures, _planning, _stages)
     for title, head, lines in (table(answers) for table in tables):
         if not lines:
@@ -32,6 +33,7 @@ def print_answers(console: Console, answers: Answers) -> None:
         else:
             _plain(console, *(f"{title}: {': '.join(part for part in line if part)}" for line in lines))
     _sentences(console, answers)
+    _claims(console, answers)
     _closing(console, answers)
     _plain(console, f"time: {answers.effort.sentence()}")
     if answers.compilation is not None:
@@ -44,6 +46,10 @@ def _sentences(console: Console, answers: Answers) -> None:
             console.print(f"• {sentence}", markup=False, highlight=False)
     else:
         _plain(console, *answers.sentences())
+
+
+def _claims(console: Console, answers: Answers) -> None:
+    _plain(console, *(f"claim: “{one.claim.says}” – {verdict_sentence(one)}" for one in answers.claims))
 
 
 def _closing(console: Console, answers: Answers) -> None:

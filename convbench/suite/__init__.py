@@ -4,7 +4,8 @@ yaml_lines    YAML with the line of every entry, and limits        values     on
 axes          sweeps, and settings to a spec                       layers     a network's layers, as they are written
 file          the model of a file, its JSON Schema                 geometry   what each layer takes, does and gives
 shape_table   CSV files of shapes                                  network    a suite's network
-expand        a file's cells                                       suite      what the rest of convbench uses
+expand        a file's cells                                       claims     what people say, with a figure for it
+suite         what the rest of convbench uses
 """
 
 from convbench.suite.file import suite_schema

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from convbench.errors import SpecError, SuiteError
-from convbench.result import AxisValue
+from convbench.result import NAME, AxisValue
 from convbench.spec import ConvSpec
 from convbench.suite.axes import Settings, coordinate, resolve
+from convbench.suite.claims import check_coordinates
 from convbench.suite.file import SuiteFile, Thread, is_file
 from convbench.suite.network import Network
 from convbench.suite.shape_table import read_shape_table
@@ -40,7 +41,7 @@ def expand(suite: SuiteFile, document: Document, folder: Path, network: Network 
     """All points of a suite; `folder` is where its `shapes_from` starts, and `network` the one that it has.
 
     Raises `SuiteError` for a problem that cannot exist, for too many of them or none, for a crossover
-    along an axis that no sweep varies, and for a target on a ground without cells.
+    along an axis that no sweep varies, for a claim about coordinates and a target on a ground without cells.
     """
     _check_size(suite, document)
     points = (*_swept(suite, document), *_listed(suite, document), *_tabled(suite, document, folder))
@@ -51,6 +52,7 @@ def expand(suite: SuiteFile, document: Document, folder: Path, network: Network 
     if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows count only now
         raise document.error(("shapes_from",), f"more than {MAX_CELLS:,} cells")
     _check_crossovers(suite, points, document)
+    _check_claims(suite, points, document)
     _check_targets(suite, points, document)
     return points
 
@@ -84,10 +86,9 @@ def _swept(suite: SuiteFile, document: Document) -> Iterator[Point]:
 
 def between(suite: SuiteFile, document: Document) -> tuple[Point, ...]:
     """The points between those of the sweeps, by the finest step of each crossover that is to be refined."""
-    steps = {one["axis"]: (one["refine"], index) for index, one in enumerate(suite.crossovers) if "refine" in one}
+    steps = {one["axis"]: (one["refine"], (*at, "refine")) for at, one in written_crossovers(suite) if "refine" in one}
     found: list[Point] = []
-    for axis, (step, crossover) in steps.items():
-        place: Place = ("crossovers", crossover, "refine")
+    for axis, (step, place) in steps.items():
         for index, sweep in enumerate(suite.sweep):
             numbers = sorted({value for value in sweep.get(axis, ()) if isinstance(value, int | float)})
             if numbers and (numbers[-1] - numbers[0]) / step > MAX_CELLS:
@@ -180,14 +181,32 @@ def _check_crossovers(suite: SuiteFile, points: tuple[Point, ...], document: Doc
     numeric = [axis for axis, values in seen.items() if len(values) > 1]
     if any(len(point.threads) > 1 for point in points):
         numeric.append("threads")
-    for index, crossover in enumerate(suite.crossovers):
+    for place, crossover in written_crossovers(suite):
         if crossover["axis"] not in numeric:
             problem = (
                 unknown("axis", crossover["axis"], numeric) if numeric else "no axis is swept over two numbers or more"
             )
-            raise document.error(("crossovers", index, "axis"), problem)
+            raise document.error((*place, "axis"), problem)
         if crossover["from"] == crossover["to"]:
-            raise document.error(("crossovers", index, "to"), "a crossover is between two different algorithms")
+            raise document.error((*place, "to"), "a crossover is between two different algorithms")
+
+
+def written_crossovers(suite: SuiteFile) -> list[tuple[Place, Settings]]:
+    """Those that are declared by themselves, and those in claims, each with its place."""
+    by_themselves: list[tuple[Place, Settings]] = [(("crossovers", i), one) for i, one in enumerate(suite.crossovers)]
+    in_claims: list[tuple[Place, Settings]] = [
+        (("claims", i, "crossover"), claim["crossover"]) for i, claim in enumerate(suite.claims) if "crossover" in claim
+    ]
+    return by_themselves + in_claims
+
+
+def _check_claims(suite: SuiteFile, points: tuple[Point, ...], document: Document) -> None:
+    known: dict[str, set[AxisValue]] = {}
+    for point in points:
+        for axis, value in (*point.axes.items(), *([(NAME, point.name)] if point.name else [])):
+            known.setdefault(axis, set()).add(value)
+    for index, claim in enumerate(suite.claims):
+        check_coordinates(claim, known, document, ("claims", index))
 
 
 def _check_targets(suite: SuiteFile, points: tuple[Point, ...], document: Document) -> None:

@@ -15,6 +15,7 @@ from convbench.algorithm import Devices
 from convbench.errors import SpecError, SuiteError, choices
 from convbench.spec import ConvSpec
 from convbench.suite.axes import RANGE, Axis, Keys, OneOrMany, Shorthand, check_keys
+from convbench.suite.claims import WrittenClaim, WrittenCrossover
 from convbench.suite.layers import WrittenNetwork
 from convbench.suite.values import (
     DEFINITIONS,
@@ -114,9 +115,6 @@ Gate = Annotated[
         }
     ),
 ]
-Crossover = Annotated[
-    dict[str, Any], Keys({**dict.fromkeys(("axis", "from", "to"), Text), "refine": POSITIVE}, ("axis", "from", "to"))
-]
 Seconds = Annotated[float, PlainValidator(seconds), Schema({NAMED: "duration"})]
 SizeBytes = Annotated[int, PlainValidator(size_bytes), Schema({NAMED: "size"})]
 Flag = Annotated[bool, PlainValidator(flag), Schema({"type": "boolean"})]
@@ -159,9 +157,13 @@ class SuiteFile(BaseModel):
     """
     algorithms: Selectors = ()
     """Names, and `tag: …` for all with that tag (`not: …` for those without another); every algorithm, if not given."""
-    crossovers: Annotated[tuple[Crossover, ...], OneOrMany()] = ()
+    crossovers: Annotated[tuple[WrittenCrossover, ...], OneOrMany()] = ()
     """Along an axis of the sweep, or along threads, where does `to` overtake `from`? With `refine: 2`, cells are added
     beside it, down to steps of 2, until it is placed to 5 %.
+    """
+    claims: Annotated[tuple[WrittenClaim, ...], OneOrMany()] = ()
+    """What people say, each with a figure (a `crossover`, a `ratio` or a `payback`) and the bounds within which the
+    claim holds; the run closes with a verdict on each.
     """
     versus: Sides | None = None
     """A closing table of `ours` against `theirs`, best against best in every cell, by `ground`; with targets for it.

@@ -7,7 +7,7 @@ Algorithms' names are not resolved here, since only the catalog knows them: see 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +17,10 @@ import yaml
 from pydantic import PrivateAttr
 
 from convbench.errors import SuiteError
-from convbench.result import Cell, Crossing, GateLimits, Target, Versus
+from convbench.result import Cell, Claim, Crossing, GateLimits, Target, Versus
 from convbench.spec import ConvSpec
-from convbench.suite.expand import Point, between, expand
+from convbench.suite.claims import claim_of, crossing_of, named
+from convbench.suite.expand import Point, between, expand, written_crossovers
 from convbench.suite.file import SuiteFile, Thread, suite_schema, validated
 from convbench.suite.network import Network, read_network
 from convbench.suite.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
@@ -57,10 +58,8 @@ class Suite(SuiteFile):
 
     @property
     def crossings(self) -> tuple[Crossing, ...]:
-        """The crossovers to look for."""
-        return tuple(
-            Crossing(axis=c["axis"], start=c["from"], to=c["to"], refine=c.get("refine")) for c in self.crossovers
-        )
+        """The crossovers to look for, those of claims among them, each once."""
+        return tuple({crossing_of(one): None for _, one in written_crossovers(self)})
 
     def gate_limits(self, algorithms: Mapping[str, object]) -> GateLimits:
         """What a gate must find. Raises `SuiteError` for limits of an algorithm or a ground that there is none of."""
@@ -112,13 +111,22 @@ class Suite(SuiteFile):
     def select(self, algorithms: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
         """The suite's algorithms, given all names with their tags; in the suite's order, each once.
 
-        Raises `SuiteError` for a name or tag that is unknown, in `algorithms` or in `crossovers`.
+        Raises `SuiteError` for a name or tag that is unknown, in `algorithms`, in `crossovers` or in `claims`, and for
+        a claim about an algorithm that is not among the suite's.
         """
         selected = self._named(self.algorithms, algorithms, ("algorithms",)) if self.algorithms else list(algorithms)
         for index, crossover in enumerate(self.crossovers):
             for end in ("from", "to"):
                 self._require("algorithm", crossover[end], algorithms, ("crossovers", index, end))
+        for index, claim in enumerate(self.claims):
+            for place, name in named(claim):
+                self._require("algorithm", name, algorithms, ("claims", index, *place))
+                self._require("algorithm of this suite", name, selected, ("claims", index, *place))
         return tuple(dict.fromkeys(selected))
+
+    def claimed(self, selected: Sequence[str]) -> tuple[Claim, ...]:
+        """What the suite claims, of the `selected` algorithms unless it says of which."""
+        return tuple(claim_of(one, selected) for one in self.claims)
 
     def sides(self, algorithms: Mapping[str, frozenset[str]], selected: Sequence[str], cores: int) -> Versus | None:
         """Who of the `selected` stands on which side of the closing table; None where the suite asks for none.
@@ -163,7 +171,7 @@ class Suite(SuiteFile):
             names += [name for name, own in algorithms.items() if wanted in own and unwanted not in own]
         return names
 
-    def _require(self, kind: str, name: str, valid: Mapping[str, object] | frozenset[str], place: Place) -> None:
+    def _require(self, kind: str, name: str, valid: Collection[str], place: Place) -> None:
         if name not in valid:
             raise SuiteError(one_line(f"{self.where(*place)}: {unknown(kind, name, valid)}"))
 
