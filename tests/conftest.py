@@ -10,9 +10,12 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from order import rank
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -30,15 +33,17 @@ if sys.platform.startswith("linux"):
     ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 128 * 1024)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests are dealt out to two processes; those that start runs of their own go one after another in one of them.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Two processes, each of which takes one scope of tests after another."""
+    from scopes import Scheduler  # needs pytest-xdist
 
-    They come first: they pin their workers to cores, and so would wait for each other at the end, beside an idle core.
-    """
-    for item in items:
-        if {"runs", "gate"} & set(item.path.parent.parts):
-            item.add_marker(pytest.mark.xdist_group("runs"))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    return Scheduler(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long scopes first: at the end, neither process is to wait for the other."""
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ class WinogradWeightsPlan(ConvPlan):
         run_on(
             self.threads, self.into, INTO_FREQUENCIES, first, last, self.block, self.spec.groups, self.threads,
             x, *self.maps, self.spec.padding[1][0], self.B_h, self.B_w, self.A_h, self.A_w,
-            self.sums[:, 0], self.V, self.V, self.lines, y, 0, NOT_WATCHED,
+            self.sums[0], self.V, self.V, self.lines, y, 0, NOT_WATCHED,  # the first in place of U, which is not read
         )  # fmt: skip
 
     def _compile(self) -> None:

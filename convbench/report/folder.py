@@ -1,4 +1,7 @@
-"""What a finished run gets: its tables, figures, page and summary in its folder, and lines on the terminal."""
+"""What a finished run gets: its tables, figures, page and summary in its folder, and lines on the terminal.
+
+What draws and writes tables is imported where it is needed: half a second that a command without a report saves.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,7 @@ from rich.console import Console
 from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
-from convbench.report.claims_page import claims_page
-from convbench.report.drawing import draw, overviews, png, svg
-from convbench.report.figures import charts
-from convbench.report.html import comparison_page, page
 from convbench.report.markdown import summary
-from convbench.report.stage_bars import stage_figures
-from convbench.report.tabular import export
 from convbench.report.terminal import print_answers
 from convbench.result import Block, RunInfo
 
@@ -26,6 +23,8 @@ def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
 
     The tables are results.csv and, where the suite compares two sides, versus.csv.
     """
+    from convbench.report.html import page
+
     answers = Answers(info, blocks)
     _write_tables(folder, answers)
     _write_figures(folder / "figures", answers)
@@ -34,6 +33,8 @@ def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
 
 def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Block]]]) -> None:
     """Write one page of several runs, compared with the first; of a single run, its report."""
+    from convbench.report.html import comparison_page, page
+
     answers = [Answers(info, blocks) for _, info, blocks in runs]
     names = [name for name, _, _ in runs]
     _write(path, page(answers[0]) if len(answers) == 1 else comparison_page(names, answers))
@@ -41,6 +42,8 @@ def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Blo
 
 def write_claims(path: Path, runs: Sequence[tuple[Path, RunInfo, Sequence[Block]]]) -> None:
     """Write one Markdown page of the claims of several runs, given with their folders."""
+    from convbench.report.claims_page import claims_page
+
     _write(path, claims_page([(folder, Answers(info, blocks)) for folder, info, blocks in runs], path))
 
 
@@ -62,6 +65,8 @@ def print_summary(console: Console, info: RunInfo, blocks: Sequence[Block]) -> N
 
 
 def _write_tables(folder: Path, answers: Answers) -> None:
+    from convbench.report.tabular import export
+
     folder.mkdir(parents=True, exist_ok=True)
     export(answers.rows, folder / "results.csv")
     if duels := duel_rows(answers.standings):
@@ -70,6 +75,10 @@ def _write_tables(folder: Path, answers: Answers) -> None:
 
 
 def _write_figures(folder: Path, answers: Answers) -> None:
+    from convbench.report.drawing import draw, overviews, png, svg
+    from convbench.report.figures import charts
+    from convbench.report.stage_bars import stage_figures
+
     folder.mkdir(exist_ok=True)
     drawn = ((chart.name, draw(answers, chart)) for chart in charts(answers))
     for name, figure in (*drawn, *overviews(answers), *stage_figures(answers)):

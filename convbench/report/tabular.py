@@ -1,17 +1,22 @@
-"""The rows as CSV, Parquet or JSON, columns in the record's order."""
+"""The rows as CSV, Parquet or JSON, columns in the record's order.
+
+CSV, which every run leaves, is written without pandas: its import takes longer than a small run's other work.
+"""
 
 from __future__ import annotations
 
+import csv
 import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final
 
 from convbench.errors import ConvbenchError, choices
 from convbench.result import DuelRow, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMATS: Final = ("csv", "parquet", "json")
 
@@ -20,6 +25,8 @@ _WHOLE: Final = ("samples", "workspace_bytes", "peak_rss_bytes", "passes")
 
 def frame(rows: Sequence[Row | DuelRow], kind: type[Row | DuelRow]) -> pd.DataFrame:
     """One line a row; whole numbers stay whole where some are missing."""
+    import pandas as pd
+
     columns = list(kind.model_fields)
     table = pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=columns)
     return table.astype({name: "Int64" for name in _WHOLE if name in columns})
@@ -32,7 +39,8 @@ def export(rows: Sequence[Row] | Sequence[DuelRow], path: Path | None = None, fo
     """
     if form not in FORMATS:
         raise ConvbenchError(f"format '{form}' is unknown; valid: {choices(FORMATS)}")
-    content = _content(frame(rows, type(rows[0]) if rows else Row), form)
+    kind = type(rows[0]) if rows else Row
+    content = _csv(rows, kind) if form == "csv" else _content(frame(rows, kind), form)
     if path is None:
         sys.stdout.buffer.write(content)
         return
@@ -42,9 +50,18 @@ def export(rows: Sequence[Row] | Sequence[DuelRow], path: Path | None = None, fo
         raise ConvbenchError(f"cannot write {path}: {error.strerror}") from error
 
 
+def _csv(rows: Sequence[Row | DuelRow], kind: type[Row | DuelRow]) -> bytes:
+    """The same bytes as `frame(rows, kind).to_csv(index=False)`; what is missing is left empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(kind.model_fields), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        values = row.model_dump(mode="json").items()
+        writer.writerow({name: None if value != value else value for name, value in values})  # NaN
+    return stream.getvalue().encode()
+
+
 def _content(table: pd.DataFrame, form: str) -> bytes:
-    if form == "csv":
-        return table.to_csv(index=False, lineterminator="\n").encode()
     if form == "json":
         return table.to_json(orient="records", indent=1, force_ascii=False, double_precision=15).encode()
     content = io.BytesIO()

@@ -6,7 +6,9 @@ has its list here, and must run all of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,7 +17,10 @@ from hypothesis import strategies as st
 from convbench.algorithm import ConvAlgorithm
 from convbench.catalog import builtin
 from convbench.spec import ConvSpec
+from convbench_algorithms.backward import backward_data_as_forward
 from convbench_algorithms.cuda.device import using
+from convbench_algorithms.short_sums import is_short
+from convbench_algorithms.winograd_cost import choose_transforms
 from gpu.shim import HAS_COMPILER
 from gpu.shim_device import ShimDevice
 
@@ -131,6 +136,8 @@ class Cases:
     """The first in every case, the others in some."""
     compiled_by_size: bool = False
     """Seconds for each size and dtype: the other dtypes are in its first case alone."""
+    kernel: Callable[[ConvSpec], Hashable] | None = None
+    """What a kernel is compiled anew for, beside each dtype: random specs are of the kernels of the list."""
     any_filter: bool = True
     """Whether it takes filters that sum over channels, in which every fault that is planted shows."""
 
@@ -139,6 +146,25 @@ LOW_RANKS = st.sampled_from(("rank:1", "gaussian:0.8", "box", "sobel"))
 RESIZABLE = {"filter": st.sampled_from(("random", "box", "disk", "gaussian:0.8", "rank:2"))}  # of any r and s
 PLAIN_STEPS = {"stride": 1, "dilation": 1}
 FORWARD_OR_DATA = {"direction": st.sampled_from(("forward", "forward", "backward_data"))}
+
+
+def _forward(spec: ConvSpec) -> ConvSpec:
+    """What is computed, by kernels for the forward direction."""
+    return backward_data_as_forward(spec) if spec.direction == "backward_data" else spec
+
+
+def _passes(spec: ConvSpec) -> Hashable:
+    """What the passes of a filter of low rank are compiled for."""
+    forward = _forward(spec)
+    if forward.stride == forward.dilation == (1, 1) and is_short(spec.r, spec.s):
+        return spec.r, spec.s
+    return "stride", forward.stride
+
+
+def _tiles(spec: ConvSpec) -> Hashable:
+    """What Winograd's stages are compiled for."""
+    return spec.r, spec.s, *(one.m for one in choose_transforms(_forward(spec)))
+
 
 FLOAT_LAYER = Cases(LAYERS, {"boundary": "zero", "direction": "forward", "dtype": "float32"}, dtypes=("float32",))
 ONE_PLANE = {"c": 1, "k": 1, "groups": 1, "padding": "same", "direction": "forward"} | PLAIN_STEPS
@@ -173,7 +199,10 @@ CASES: dict[str, Cases] = {
         ),
     ),
     "separable": Cases(
-        RANK_ONE, {"filter": LOW_RANKS} | FORWARD_OR_DATA, faults="n2c4h12w14k6r3s3+padding=1.0x2.1+filter=rank:1"
+        RANK_ONE,
+        {"filter": LOW_RANKS} | FORWARD_OR_DATA,
+        kernel=_passes,
+        faults="n2c4h12w14k6r3s3+padding=1.0x2.1+filter=rank:1",
     ),
     "low_rank": Cases(
         (
@@ -183,6 +212,7 @@ CASES: dict[str, Cases] = {
             "c3h20w18k2r9s8+padding=3.4x2.5+filter=rank:4+direction=backward_data",
         ),
         {"filter": LOW_RANKS} | FORWARD_OR_DATA,
+        kernel=_passes,
         faults="n2c4h12w14k6r5s5+padding=1.0x2.1+filter=rank:2",
     ),
     "recursive_gaussian": Cases(
@@ -220,12 +250,13 @@ CASES: dict[str, Cases] = {
                 *(WINOGRAD[::3] if name == "winograd" else UP_TO_4 if name == "winograd_f6" else WINOGRAD),
                 *(WINOGRAD_WEIGHTS if name == "winograd_f4" else WINOGRAD_WEIGHTS[:1]),
             ),
-            {"r": 3, "s": 3 if name == "winograd" else st.sampled_from((3, 3, 1)), "dtype": "float32"}
+            {"r": 3, "s": 3, "dtype": "float32"}
             | RESIZABLE
             | PLAIN_STEPS
             # It chooses among tiles for the layer: each direction of each would be compiled.
             | (FORWARD_OR_DATA if name == "winograd" else {}),
             compiled_by_size=True,
+            kernel=_tiles if name == "winograd" else None,
         )
         for name in ("winograd", "winograd_f2", "winograd_f4", "winograd_f6")
     },
@@ -391,14 +422,20 @@ ALGORITHMS: dict[str, ConvAlgorithm] = builtin()
 
 def case(name: str, *values: object, id: str | None = None) -> Any:
     """A pytest parameter whose test is skipped, with the reason, where the algorithm's library is missing."""
+    return pytest.param(name, *values, id=id or name, marks=[pytest.mark.skip(reason=why) for why in _missing(name)])
+
+
+@cache
+def _missing(name: str) -> tuple[str, ...]:
     with using(STAND_IN):
         unsupported = ALGORITHMS[name].supports(must_run(name)[0]) if name in CASES else None
     missing = [unsupported.reason] if unsupported and "pip install" in unsupported.reason else []
     if ALGORITHMS[name].device == "cuda" and not HAS_COMPILER:
         missing.append("needs g++")
-    return pytest.param(name, *values, id=id or name, marks=[pytest.mark.skip(reason=why) for why in missing])
+    return tuple(missing)
 
 
+@cache
 def must_run(name: str) -> tuple[ConvSpec, ...]:
     """The specs of an algorithm's list, in its first dtype; empty for one that has none, which another test tells."""
     if name not in CASES:

@@ -49,6 +49,7 @@ void launch(int order, int seed, const int* grid, const int* block, size_t share
     shim::grid_size = size(grid);
     shim::block_size = size(block);
     shim::shared.assign(shared_bytes, 0);
+    for (shim::Fiber& fiber : shim::fibers) fiber.begun = false;  // what a launch that failed has left
     shim::body = [] { call(KERNEL); };
     for (unsigned z = 0; z < shim::grid_size.z; ++z)
         for (unsigned y = 0; y < shim::grid_size.y; ++y)

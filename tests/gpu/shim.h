@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <setjmp.h>
 #include <string>
 #include <ucontext.h>
 #include <utility>
@@ -63,6 +64,8 @@ struct Copy {  // from memory to shared memory, of bytes, or zeros where there i
 
 struct Fiber {
     ucontext_t context;
+    jmp_buf place;       // where it goes on
+    bool begun = false;  // in this launch
     std::vector<char> stack = std::vector<char>(STACK_BYTES);
     dim3 thread;
     State state = State::ready;
@@ -80,30 +83,49 @@ inline dim3 grid_size, block_size, block_index;
 inline std::vector<Fiber> fibers;
 inline Fiber* running = nullptr;
 inline ucontext_t scheduler;
+inline jmp_buf scheduler_place;
 inline std::vector<char> shared;
 inline uint64_t slots[2][1024];  // what each thread hands to its warp, by the parity of its shuffles
 inline void (*body)();
 inline std::string failure;  // of the fiber that has just stopped
+
+// Between the scheduler and a fiber, and back. The sanitizers follow swapcontext, which costs a system call each time;
+// without them a fiber lives for a whole launch, and is gone to with longjmp.
+#ifdef PROGRAM
+inline void leave() { swapcontext(&running->context, &scheduler); }
+inline void enter() { swapcontext(&scheduler, &running->context); }
+#else
+__attribute__((noinline)) inline void leave() {
+    if (_setjmp(running->place) == 0) _longjmp(scheduler_place, 1);
+}
+__attribute__((noinline)) inline void enter() {
+    if (_setjmp(scheduler_place) != 0) return;
+    if (std::exchange(running->begun, true)) _longjmp(running->place, 1);
+    setcontext(&running->context);
+}
+#endif
 
 // Give the launch up. A fiber may not throw: it leaves word, and the scheduler does.
 [[noreturn]] inline void fail(const char* what, int line) {
     const std::string told = std::string(what) + " (line " + std::to_string(line) + ")";
     if (running == nullptr) throw Failure{told};
     failure = told;
-    swapcontext(&running->context, &scheduler);
+    leave();
     std::abort();  // nobody resumes it
 }
 
 inline void wait(State state, int line) {
     running->state = state;
     running->line = line;
-    swapcontext(&running->context, &scheduler);
+    leave();
 }
 
 inline void start() {
-    body();
-    running->state = State::done;
-    swapcontext(&running->context, &scheduler);
+    for (;;) {
+        body();
+        running->state = State::done;
+        leave();
+    }
 }
 
 inline int index_of(const Fiber& fiber) { return static_cast<int>(&fiber - fibers.data()); }
@@ -188,12 +210,15 @@ inline void run_block(Order order, std::mt19937& chance) {
         fiber.state = State::ready;
         fiber.shuffles = 0;
         fiber.groups.assign(1, {});
+        turns[i] = static_cast<int>(order == Order::reverse ? count - 1 - i : i);
+#ifndef PROGRAM
+        if (fiber.begun) continue;
+#endif
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.data();
         fiber.context.uc_stack.ss_size = fiber.stack.size();
         fiber.context.uc_link = &scheduler;
         makecontext(&fiber.context, start, 0);
-        turns[i] = static_cast<int>(order == Order::reverse ? count - 1 - i : i);
     }
     do {
         do {
@@ -201,7 +226,7 @@ inline void run_block(Order order, std::mt19937& chance) {
             for (int turn : turns) {
                 if (fibers[turn].state != State::ready) continue;
                 running = &fibers[turn];
-                swapcontext(&scheduler, &running->context);
+                enter();
                 running = nullptr;
                 if (!failure.empty()) throw Failure{std::exchange(failure, "")};
             }

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,21 +146,42 @@ def _compiled(source: Path, kernel: str, macros: Mapping[str, Any], flags: Seque
     words = [*FLAGS, *flags, *(f"-D{name}={value}" for name, value in defined.items())]
     headers = sorted(source.parent.glob("*.cuh")) or sorted(SOURCES.glob("*.cuh"))
     texts = [path.read_bytes() for path in (source, *headers, HERE / "shim.h", HERE / "shim.cpp")]
-    digest = hashlib.sha256("\0".join(words).encode() + b"\0".join(texts)).hexdigest()[:20]
+    path = _folder() / _digest(words, texts)
+    if not path.exists():
+        first = ["-include", _header(tuple(flags))]
+        _run_compiler([*words, *first, f"-I{HERE}", f"-I{SOURCES}", HERE / "shim.cpp"], path)
+    return path
+
+
+@cache
+def _header(flags: tuple[str, ...]) -> Path:
+    """Includes `shim.h`, and lies beside what g++ made of it with these flags: the standard library is parsed once."""
+    text = f'#include "{HERE / "shim.h"}"\n'
+    path = _folder() / f"{_digest([*FLAGS, *flags, text], [(HERE / 'shim.h').read_bytes()])}.h"
+    made = Path(f"{path}.gch")
+    if not made.exists():
+        path.write_text(text)
+        _run_compiler([*FLAGS, *flags, "-x", "c++-header", path], made)
+    return path
+
+
+def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"convbench-shim-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    path = folder / digest
-    if not path.exists():
-        made = path.with_suffix(f".{os.getpid()}")
-        done = subprocess.run(
-            ["g++", *words, f"-I{HERE}", f"-I{SOURCES}", str(HERE / "shim.cpp"), "-o", str(made)],
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise KernelError(done.stderr)
-        made.replace(path)
-    return path
+    return folder
+
+
+def _digest(words: Sequence[str], texts: Sequence[bytes]) -> str:
+    return hashlib.sha256("\0".join(words).encode() + b"\0".join(texts)).hexdigest()[:20]
+
+
+def _run_compiler(words: Sequence[str | Path], path: Path) -> None:
+    """`path` appears once it is whole: other processes look for it too. Raises `KernelError`."""
+    made = path.with_suffix(f".{os.getpid()}")
+    done = subprocess.run(["g++", *words, "-o", made], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise KernelError(done.stderr)
+    made.replace(path)
 
 
 def run_in_all_orders(executable: Executable, *arguments: Any, **options: Any) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from convbench.report.folder import write_comparison, write_tables
 from convbench.report.html import page
 from convbench.report.markdown import escape, summary
 from convbench.report.speedup_maps import speedup_maps
-from convbench.report.tabular import export
+from convbench.report.tabular import export, frame
 from convbench.report.trade_offs import trade_off_lines, without_choice
 from convbench.result import Cell, Crossing, Row, Status
 from convbench.spec import ConvSpec
@@ -215,6 +215,14 @@ def test_json_export_round_trips(tmp_path):
     loaded = json.loads((tmp_path / "rows.json").read_text())
     assert [Row(**one).algorithm for one in loaded] == [row.algorithm for row in rows]
     assert loaded[0]["median_s"] == pytest.approx(rows[0].median_s, rel=1e-12)
+
+
+def test_csv_is_what_pandas_would_write(tmp_path):
+    first, *others = Answers(RUN.info(), blocks()).rows
+    awkward = first.model_copy(update={"reason": 'a "quote", and\na line', "error": float("nan"), "plan_s": 1e-320})
+    export([awkward, *others], tmp_path / "rows.csv")
+    expected = frame([awkward, *others], Row).to_csv(index=False, lineterminator="\n")
+    assert (tmp_path / "rows.csv").read_text() == expected
 
 
 def test_export_to_nowhere_is_standard_output(capsysbinary):
