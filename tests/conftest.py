@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank(item.nodeid))
 
 
+def call_convbench(folder: Path, *words: object, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """`convbench run …` in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "convbench", *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """`cli("run", …)` in an empty folder."""
-
-    def call(*words: object, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "convbench", *map(str, words)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env={**os.environ, "COLUMNS": "200"},
-        )
-
-    return call
+    return partial(call_convbench, tmp_path)

@@ -33,7 +33,7 @@ FLAGS: Final = (
 )
 SANITIZED: Final = (
     "-DPROGRAM",
-    "-g",
+    "-g1",
     "-fno-omit-frame-pointer",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",

@@ -35,7 +35,12 @@ def compiled() -> None:
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A suite of six cells."""
-    path = tmp_path / "tiny.yaml"
+    return write_tiny(tmp_path)
+
+
+def write_tiny(folder: Path) -> Path:
+    """A suite of six cells, in a folder."""
+    path = folder / "tiny.yaml"
     path.write_text(SUITE)
     return path
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Cli
-from convbench.result import Row, Status
-from runs.conftest import FAULTY, only_run
+from conftest import Cli, call_convbench
+from convbench.result import Block, Row, Status
+from runs.conftest import FAULTY, only_run, write_tiny
 
 
 def test_a_run_leaves_its_whole_folder(cli: Cli, tiny: Path, tmp_path: Path) -> None:
@@ -90,11 +90,23 @@ def test_a_third_partys_algorithm_is_swept_verified_and_plotted(cli: Cli, tiny: 
     assert "right" in (folder.path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("name", ["wrong", "unwritten", "mutator", "half"])
-def test_a_wrong_result_is_reported_and_never_timed(cli: Cli, tiny: Path, tmp_path: Path, name: str) -> None:
-    done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", f"direct,{name}", "--no-report")
+WRONG = ("wrong", "unwritten", "mutator", "half")
+
+
+@pytest.fixture(scope="module")
+def wrong_results(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
+    """Of one run of all who are wrong."""
+    folder = tmp_path_factory.mktemp("wrong")
+    words = ("--plugin", FAULTY, "--algorithms", ",".join(("direct", *WRONG)), "--no-report")
+    done = call_convbench(folder, "run", write_tiny(folder), "--quick", *words)
     assert done.returncode == 3, done.stderr
-    blocks = [block for block in only_run(tmp_path / "runs").blocks if block.algorithm == name]
+    return list(only_run(folder / "runs").blocks)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_result_is_reported_and_never_timed(wrong_results: list[Block], name: str) -> None:
+    blocks = [block for block in wrong_results if block.algorithm == name]
+    assert blocks
     by_kernel = {"r3s3": Status.PASSED, "r5s5": Status.DISAGREED, "r7s7": Status.DISAGREED}
     for block in blocks:
         expected = next(status for kernel, status in by_kernel.items() if kernel in block.cell)
@@ -114,34 +126,55 @@ def test_a_contender_that_is_idle_when_timed_is_found_out(cli: Cli, tiny: Path, 
             assert block.reason.startswith("when timed: ")
 
 
-@pytest.mark.parametrize(
-    ("name", "status", "reason"),
-    [
-        ("killed", Status.CRASHED, "verify: killed by SIGKILL"),
-        ("segfault", Status.CRASHED, "verify: killed by SIGSEGV"),
-        ("exits", Status.CRASHED, "verify: exited with code 7"),
-        ("raises", Status.CRASHED, "verify: ZeroDivisionError: on purpose, over two lines (faulty.py:"),
-        ("endless", Status.TIMEOUT, "verify took longer than 2 s"),
-        ("hungry", Status.OUT_OF_MEMORY, "verify reached"),
-        ("talkative", Status.PASSED, ""),
-    ],
-)
-def test_a_failing_contender_costs_its_cell_and_nothing_else(
-    cli: Cli, tiny: Path, tmp_path: Path, name: str, status: Status, reason: str
-) -> None:
-    limit = 2 if status is Status.TIMEOUT else 20  # beside another test's compilation, memory is slow to fill
-    tiny.write_text(tiny.read_text().replace("timeout: 20s", f"timeout: {limit}s\nmemory_limit: 600MiB"))
-    done = cli("run", tiny, "--quick", "--plugin", FAULTY, "--algorithms", f"direct,{name},naive", "--no-report")
-    assert done.returncode == 0, done.stderr
-    first = [block for block in only_run(tmp_path / "runs").blocks if block.pass_index == 0]
-    assert len(first) == 6 * 3
-    for block in first:
-        if block.algorithm == name and "r3s3" not in block.cell:
+FAILURES = {
+    "killed": (Status.CRASHED, "verify: killed by SIGKILL"),
+    "segfault": (Status.CRASHED, "verify: killed by SIGSEGV"),
+    "exits": (Status.CRASHED, "verify: exited with code 7"),
+    "raises": (Status.CRASHED, "verify: ZeroDivisionError: on purpose, over two lines (faulty.py:"),
+    "hungry": (Status.OUT_OF_MEMORY, "verify reached"),
+    "talkative": (Status.PASSED, ""),
+    "endless": (Status.TIMEOUT, "verify took longer than 2 s"),
+}
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
+    """Of two runs of all who fail, each between two who do not: one with a short time limit."""
+    found: list[Block] = []
+    # Beside another test's compilation, memory is slow to fill: it is not under the short limit.
+    for limit_s, names in ((20, [name for name in FAILURES if name != "endless"]), (2, ["endless"])):
+        folder = tmp_path_factory.mktemp("failures")
+        tiny = write_tiny(folder)
+        tiny.write_text(tiny.read_text().replace("timeout: 20s", f"timeout: {limit_s}s\nmemory_limit: 600MiB"))
+        words = ("--plugin", FAULTY, "--algorithms", ",".join(("direct", *names, "naive")), "--no-report")
+        done = call_convbench(folder, "run", tiny, "--quick", *words)
+        assert done.returncode == 0, done.stderr
+        first = [block for block in only_run(folder / "runs").blocks if block.pass_index == 0]
+        assert len(first) == 6 * (len(names) + 2)
+        found += first
+    return found
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failing_contender_costs_its_cell_and_nothing_else(failures: list[Block], name: str) -> None:
+    status, reason = FAILURES[name]
+    own = [block for block in failures if block.algorithm == name]
+    assert len(own) == 6
+    for block in own:
+        if "r3s3" not in block.cell:
             assert block.status is status
             assert block.reason.startswith(reason)
         else:
             assert block.status is Status.PASSED
             assert block.samples_s
+
+
+def test_those_beside_them_are_measured_in_every_cell(failures: list[Block]) -> None:
+    others = [block for block in failures if block.algorithm in ("direct", "naive")]
+    assert len(others) == 2 * 6 * 2
+    for block in others:
+        assert block.status is Status.PASSED
+        assert block.samples_s
 
 
 @pytest.mark.parametrize("crossing", [False, True])
