@@ -95,6 +95,8 @@ WINOGRAD = (
     "c2h9w8k3r3s3+padding=1+direction=backward_data",
     "c2h6w7k2r3s3+padding=1+boundary=reflect",
 )
+# Large enough for a card's strips.
+DOWN_THE_COLUMNS = ("h511w520r5s3+padding=2x1+boundary=reflect", "h4w65536r13s5+padding=6x2")
 WINOGRAD_WEIGHTS = _each(
     "+direction=backward_weights",
     (
@@ -323,7 +325,14 @@ CASES: dict[str, Cases] = {
         PLAIN_STEPS | {"direction": "forward"},
     ),
     "cuda_direct": Cases(
-        (*GENERAL, *BACKWARD_DATA, "h20w64r3s3+padding=1", "c2h9w132k8r5s5+padding=2", "h20w33r13s9+padding=6x4"),
+        (
+            *GENERAL,
+            *BACKWARD_DATA,
+            "h20w64r3s3+padding=1",
+            "c2h9w132k8r5s5+padding=2",
+            "h20w33r13s9+padding=6x4",
+            *DOWN_THE_COLUMNS,
+        ),
         COMPILED | {"r": 3, "s": 5, "stride": st.sampled_from((1, 2)), "dilation": st.sampled_from((1, (1, 2)))},
         dtypes=OF_A_CARD,
     ),
