@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS: Final = ("csv", "parquet", "json")
 
-_WHOLE: Final = ("samples", "workspace_bytes", "peak_rss_bytes", "passes")
+_WHOLE: Final = ("samples", "workspace_bytes", "peak_rss_bytes", "passes", "device_bytes", "operations")
 
 
 def frame(rows: Sequence[Row | DuelRow], kind: type[Row | DuelRow]) -> pd.DataFrame:
