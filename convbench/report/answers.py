@@ -55,6 +55,11 @@ class Answers:
     info: RunInfo
     blocks: Sequence[Block]
 
+    @property
+    def passes(self) -> int:
+        """Those that were begun."""
+        return 1 + max((block.pass_index for block in self.blocks), default=-1)
+
     @cached_property
     def contenders(self) -> Contenders:
         """(cell key, algorithm) → contender."""

@@ -70,14 +70,13 @@ def _machine(facts: dict[str, Any]) -> str:
 
 def _section(answers: Answers, folder: str) -> Iterator[str]:
     info, effort = answers.info, answers.effort
-    passes = 1 + max((block.pass_index for block in answers.blocks), default=-1)
     yield f"## {escape(info.suite_name)}"
     yield escape(info.suite_description)
     yield table(HEAD, (_line(one) for one in answers.claims))
     yield from _everywhere(answers.claims)
     commit = f", commit {info.git_commit[:12]}" if info.git_commit else ""
     yield (
-        f"`convbench run {info.suite_name}`, {escape(info.started_utc)}, {plural(passes, 'pass', 'passes')} in "
+        f"`convbench run {info.suite_name}`, {escape(info.started_utc)}, {plural(answers.passes, 'pass', 'passes')} in "
         f"{seconds(effort.wall_s)}{commit}: [{escape(folder)}]({folder})"
     )
 

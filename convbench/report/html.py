@@ -84,7 +84,7 @@ def page(answers: Answers) -> str:
         noise=noise(answers.contenders),
         parts=[(name, seconds(spent), percent(spent / wall), spent / wall) for name, spent in answers.effort.parts()],
         effort=answers.effort,
-        passes=1 + max((block.pass_index for block in answers.blocks), default=-1),
+        passes=answers.passes,
     )
 
 

@@ -107,13 +107,12 @@ def _not_measured(answers: Answers) -> str:
 
 def _measured_with(answers: Answers) -> str:
     info, effort = answers.info, answers.effort
-    passes = 1 + max((block.pass_index for block in answers.blocks), default=-1)
     plain = {name: value for name, value in info.machine.items() if isinstance(value, str | int | float)}
     machine = ", ".join(f"{name}: {value}" for name, value in plain.items() if value != "")
     versions = ", ".join(f"{name} {version}" for name, version in info.versions.items())
     lines = [
         f"{info.started_utc}, {plural(len(info.cells), 'cell')}, {plural(len(info.algorithms), 'algorithm')}, "
-        f"{plural(passes, 'pass', 'passes')}, seed {info.seed}; intervals are 95 %, over passes",
+        f"{plural(answers.passes, 'pass', 'passes')}, seed {info.seed}; intervals are 95 %, over passes",
         effort.sentence(),
         f"compiled: {answers.compilation.sentence()}" if answers.compilation else "",
         machine,

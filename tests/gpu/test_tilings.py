@@ -17,6 +17,7 @@ from convbench.operands import operands
 from convbench.spec import ConvSpec
 from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda import blocking, direct, implicit_gemm, stream, tensor_gemm, winograd
+from convbench_algorithms.cuda.device import MULTIPROCESSORS
 from convbench_algorithms.cuda.fft import whole_extent
 from convbench_algorithms.cuda.fft_overlap_save import CACHE_BYTES, batch_of, cheapest_tiling
 from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
@@ -125,7 +126,7 @@ def test_a_streams_sums_fit_its_registers_and_its_strips_fill_the_card(text: str
     assert found.cols * g.r * words <= stream.MOST_SUM_WORDS or found.cols == 1
     assert found.length >= min(g.r, g.p)
     threads = g.n * g.k * -(-g.q // found.cols) * -(-g.p // found.length)
-    assert found.length == min(g.r, g.p) or threads >= stream.MULTIPROCESSORS * stream.THREADS / 2
+    assert found.length == min(g.r, g.p) or threads >= MULTIPROCESSORS * stream.THREADS / 2
 
 
 @every_target

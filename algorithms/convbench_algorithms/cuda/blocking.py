@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
+from convbench_algorithms.cuda.device import MULTIPROCESSORS
 from convbench_algorithms.cuda.geometry import Geometry
 
-MULTIPROCESSORS: Final = 132
-"""Of an H100 or H200."""
 ALONE: Final = 0.25
 """Of a block's time is added where it is the only one on its multiprocessor: nobody fills the gaps of its loads."""
 BYTES_A_CYCLE: Final = 2500

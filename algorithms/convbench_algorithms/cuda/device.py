@@ -25,6 +25,9 @@ SOURCES: Final = Path(__file__).parent
 CONSTANT_BYTES: Final = 64 * 1024
 """Of constant memory, on every card."""
 
+MULTIPROCESSORS: Final = 132
+"""Of an H100 or H200, which work is shared out for; a card with fewer takes more rounds."""
+
 TYPES: Final = {
     "float16": {"REAL": "float", "STORED": "Half"},
     "float32": {"REAL": "float"},

@@ -1,5 +1,7 @@
 """Sums of products in registers, the filter in constant memory: for few channels, and filters that are not wide.
 
+In tiles here; on large planes of one channel down the columns, see `stream`.
+
 Register tiles over rows that each load once are Iandola et al., "Communication-minimizing 2D convolution in GPU
 registers" (ICIP 2013), and Chen et al., "Versatile software-managed register caches" (SC 2019).
 """
@@ -91,7 +93,7 @@ class CudaDirect(CudaAlgorithm):
 
 
 def streams(geometry: Geometry) -> bool:
-    """Whether it goes down the columns, and does not work in tiles: for large filters of one channel."""
+    """Whether it goes down the columns, and does not work in tiles: for filters of one channel, on large planes."""
     g = geometry
     steps = g.stride == g.dilation == (1, 1)
     return steps and g.channels == 1 and g.r in STREAMED_TAPS and g.p * g.q >= STREAMED_PIXELS

@@ -10,26 +10,15 @@
 // that neighbouring threads that have neighbouring rows meet no bank twice, either.
 //
 // Macros: REAL, STORED; FIRST and SECOND, which are A and B here, powers of two of at most 16. Threads: THREADS.
-#include "common.cuh"
+#include "complex.cuh"
 
 constexpr int A = FIRST, B = SECOND, N = A * B;
 constexpr int THREADS = 4 * N;
 constexpr int PITCH = N + 1;
 
-struct __align__(2 * sizeof(REAL)) Complex {
-    REAL re, im;
-};
-
 extern "C" {
 __constant__ Complex roots[N];  // exp(-2πi·j/N)
 }
-
-__device__ __forceinline__ Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
-__device__ __forceinline__ Complex operator-(Complex a, Complex b) { return {a.re - b.re, a.im - b.im}; }
-__device__ __forceinline__ Complex operator*(Complex a, Complex b) {
-    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-__device__ __forceinline__ Complex conjugate(Complex a) { return {a.re, -a.im}; }
 
 // a·exp(-2πi·j/16), or with +2πi: j is known to the compiler.
 template <bool INVERSE> __device__ __forceinline__ Complex turned(Complex a, int j) {
@@ -104,33 +93,17 @@ template <class Load> __device__ __forceinline__ void first_pass(Complex* tile, 
     }
 }
 
-// The second pass: between(v, item) is done to what it leaves, and where it INVERTS, it is undone again.
-template <bool INVERTS, class Between>
-__device__ __forceinline__ void second_pass(Complex* tile, bool rows, const Between& between) {
+// The second pass, or its inverse, or one with what lies between: work(v, item) has the B points of each item.
+template <class Work> __device__ __forceinline__ void second_pass(Complex* tile, bool rows, const Work& work) {
 #pragma unroll 1
     for (int item = threadIdx.x; item < N * A; item += THREADS) {
         const int line = item % N, i = item / N;
         Complex v[B];
 #pragma unroll
         for (int b = 0; b < B; ++b) v[b] = point(tile, rows, line, i * B + b);
-        transform<B>(v);
-        between(v, item);
-        if (INVERTS) inverse<B>(v);
+        work(v, item);
 #pragma unroll
         for (int b = 0; b < B; ++b) point(tile, rows, line, i * B + b) = v[b];
-    }
-}
-
-__device__ __forceinline__ void undo_second_pass(Complex* tile) {  // of the columns: the rows' is undone at once
-#pragma unroll 1
-    for (int item = threadIdx.x; item < N * A; item += THREADS) {
-        const int line = item % N, i = item / N;
-        Complex v[B];
-#pragma unroll
-        for (int b = 0; b < B; ++b) v[b] = point(tile, false, line, i * B + b);
-        inverse<B>(v);
-#pragma unroll
-        for (int b = 0; b < B; ++b) point(tile, false, line, i * B + b) = v[b];
     }
 }
 
@@ -149,20 +122,18 @@ template <class Store> __device__ __forceinline__ void undo_first_pass(Complex* 
     }
 }
 
-struct Nothing {
-    __device__ __forceinline__ void operator()(Complex*, int) const {}
-};
-
-// From the columns' points to the rows' spectrum; between(v, item) gets it as second_pass() has it.
-template <bool INVERTS, class Load, class Between>
-__device__ __forceinline__ void spectrum(Complex* tile, const Load& load, const Between& between) {
+// From the columns' points to the rows' spectrum, of which work(v, item) has the part of each item in second_pass().
+template <class Load, class Work> __device__ __forceinline__ void spectrum(Complex* tile, const Load& load, const Work& work) {
     first_pass(tile, false, load);
     __syncthreads();
-    second_pass<false>(tile, false, Nothing{});
+    second_pass(tile, false, [](Complex* v, int) { transform<B>(v); });
     __syncthreads();
     first_pass(tile, true, [&](int line, int at) { return point(tile, true, line, at); });
     __syncthreads();
-    second_pass<INVERTS>(tile, true, between);
+    second_pass(tile, true, [&](Complex* v, int item) {
+        transform<B>(v);
+        work(v, item);
+    });
 }
 
 // spectra [filter][B][N·A]: scale · conj F(padded [filter][N][N]), as `convolve` multiplies by it.
@@ -171,7 +142,7 @@ filter_spectrum(const REAL* padded, Complex* spectra, REAL scale) {
     SHARED(Complex, tile);
     const REAL* filter = padded + static_cast<Index>(blockIdx.x) * N * N;
     Complex* target = spectra + static_cast<Index>(blockIdx.x) * N * N;
-    spectrum<false>(
+    spectrum(
         tile, [&](int line, int at) { return Complex{filter[at * N + line], 0}; },
         [&](Complex* v, int item) {
 #pragma unroll
@@ -205,16 +176,17 @@ convolve(const Stored* x, Stored* y, const Complex* spectra, const int* row_map,
         return row < rows && col < cols ? padded_at(seen[part], W, row_map[row], col_map[col]) : REAL(0);
     };
     const Complex* filter = spectra + static_cast<Index>(k) * N * N;
-    spectrum<true>(
+    spectrum(
         tile, [&](int line, int at) { return Complex{value(0, line, at), value(1, line, at)}; },
         [&](Complex* held, int item) {
 #pragma unroll
             for (int b = 0; b < B; ++b) held[b] = held[b] * filter[b * (N * A) + item];
+            inverse<B>(held);
         });
     __syncthreads();
     undo_first_pass(tile, true, [&](int line, int at, Complex found) { point(tile, true, line, at) = found; });
     __syncthreads();
-    undo_second_pass(tile);
+    second_pass(tile, false, [](Complex* v, int) { inverse<B>(v); });
     __syncthreads();
     undo_first_pass(tile, false, [&](int line, int at, Complex found) {
         const int i = at / u, j = line / v;

@@ -24,7 +24,7 @@ from convbench_algorithms.cuda.device import (
     unsupported_by_card,
 )
 from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
-from convbench_algorithms.cuda.spectral import LONGEST, Tiling, needed_extent, row_block, spread_map
+from convbench_algorithms.cuda.spectral import LONGEST, Tiling, needed_extent, padded_filters
 from convbench_algorithms.fft_error import fft_error
 
 FACTORS: Final[dict[int, Pair]] = {32: (8, 4), 64: (8, 8), 128: (16, 8)}
@@ -111,14 +111,8 @@ class _FusedPlan(ConvPlan):
     def prepare(self, w: Array) -> PreparedConv:
         """See `ConvPlan`."""
         g, n, device = self.geometry, self.extent, self.device
-        filters = device.upload(correlation_filter(self.spec, w))
-        maps = tuple(spread_map(taps, d) for taps, d in zip((g.r, g.s), g.dilation, strict=True))
-        where = tuple(map(device.upload, maps))
-        padded = device.empty((g.k, n, n), g.computed)
+        padded = padded_filters(device, self.cut, g, correlation_filter(self.spec, w), (n, n))
         spectra = device.empty((g.k, n * n), str(self.roots.dtype))
-        sizes = (*map(len, maps), g.r, g.s, 1, n, n, 1, 1, 0, 0, 0)
-        block = row_block(n)
-        self.cut((n * -(-n // block[0]), 1, g.k), block, (filters, padded, *where, *map(int32, sizes)))
         scale = np.dtype(g.computed).type(1 / n**2)
         self.transform((g.k, 1, 1), (4 * n, 1, 1), (padded, spectra, scale), self.shared_bytes)
         return _Fused(self, spectra)

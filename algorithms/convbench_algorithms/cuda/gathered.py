@@ -15,8 +15,9 @@ from numpy import int32, int64
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec
-from convbench_algorithms.cuda.device import TYPES, DeviceArray, Kernel, Triple, current
-from convbench_algorithms.cuda.geometry import Geometry
+from convbench_algorithms.backward import unsupported_direction
+from convbench_algorithms.cuda.device import TYPES, DeviceArray, Kernel, Triple, current, unsupported_by_card
+from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry
 
 VECTOR_BYTES: Final = 16
 """Of the largest load, which is a chunk of channels."""
@@ -52,14 +53,18 @@ class Product:
     filter_bytes: int
 
 
-def unsupported_by_extent(spec: ConvSpec) -> Unsupported | None:
-    """The reason where positions or places are more than 32 bits count."""
+def unsupported_gathering(spec: ConvSpec) -> Unsupported | None:
+    """The reason of both products: groups beyond a grid, a direction, more positions or places than 32 bits count."""
+    if spec.groups > MOST_PLANES:
+        return Unsupported(f"needs at most {MOST_PLANES:,} groups")
+    if unsupported := unsupported_direction(spec):
+        return unsupported
     g = Geometry.of(spec)
     area, lanes = len(g.rows) * len(g.cols), VECTOR_BYTES // g.itemsize
     chunks = g.groups * -(-g.channels // lanes)
     if max(g.n * g.p * g.q, g.c * area, g.n * chunks * area, g.n * g.c * len(g.rows)) > MOST:
         return Unsupported("counts positions and places in 32 bits, and here they are more")
-    return None
+    return unsupported_by_card(spec.dtype)
 
 
 class GatheredPlan(ConvPlan):

@@ -12,11 +12,10 @@ import numpy as np
 
 from convbench.algorithm import Array, ConvPlan, ErrorModel, Resources, Unsupported, summation_error
 from convbench.spec import ConvSpec
-from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.blocking import cheapest_blocking
-from convbench_algorithms.cuda.device import TYPES, CudaAlgorithm, Kernel, unsupported_by_card
-from convbench_algorithms.cuda.gathered import COPY_BLOCK, GatheredPlan, PaddedCopy, Product, unsupported_by_extent
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
+from convbench_algorithms.cuda.device import TYPES, CudaAlgorithm, Kernel
+from convbench_algorithms.cuda.gathered import COPY_BLOCK, GatheredPlan, PaddedCopy, Product, unsupported_gathering
+from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
 
 THREADS: Final = 256
 STAGES: Final = 4
@@ -63,9 +62,7 @@ class CudaImplicitGemm(CudaAlgorithm):
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
-        if spec.groups > MOST_PLANES:
-            return Unsupported(f"needs at most {MOST_PLANES:,} groups")
-        return unsupported_direction(spec) or unsupported_by_extent(spec) or unsupported_by_card(spec.dtype)
+        return unsupported_gathering(spec)
 
     def error_model(self, spec: ConvSpec) -> ErrorModel:
         """See `ConvAlgorithm`."""

@@ -1,11 +1,7 @@
 // Products of spectra, and the outputs taken out of what is transformed back.
 //
 // Macros: REAL, STORED; FILTERS, output channels of a thread.
-#include "common.cuh"
-
-struct __align__(2 * sizeof(REAL)) Complex {
-    REAL re, im;
-};
+#include "complex.cuh"
 
 // y[tile,k,f] = Σ_c x[tile, g·C/G + c, f] · conj w[k,c,f], g = k div K/G; a thread has one frequency of a tile.
 KERNEL_OF(128)

@@ -20,7 +20,9 @@ from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.device import (
     TYPES,
     CudaAlgorithm,
+    Device,
     DeviceArray,
+    Function,
     Kernel,
     Triple,
     current,
@@ -34,6 +36,8 @@ FREQUENCIES: Final = 128
 """Of a block in `multiply`."""
 
 LONG: Final = 512
+"""Of a transform, from which on it has to be a multiple of 32."""
+
 LONGEST: Final = 2**15
 """Of a transform along an axis: positions in a tile are counted in 32 bits."""
 
@@ -120,6 +124,19 @@ def spread_map(taps: int, dilation: int) -> Array:
     return found
 
 
+def padded_filters(device: Device, cut: Function, geometry: Geometry, w: Array, extent: Pair) -> DeviceArray:
+    """Each filter dilated, at the beginning of a tile: w [K,C/G,R,S] as [K·C/G,M,N], by the kernel `tiles`."""
+    g, (M, N), block = geometry, extent, row_block(extent[1])
+    maps = [spread_map(taps, d) for taps, d in zip((g.r, g.s), g.dilation, strict=True)]
+    filters, rows, cols = (device.upload(array) for array in (w, *maps))
+    padded = device.empty((g.k * g.channels, M, N), g.computed)
+    sizes = (*map(len, maps), g.r, g.s, g.channels, M, N, 1, 1, 0, 0)
+    for first in range(0, g.k, MOST_PLANES):
+        grid: Triple = (M * -(-N // block[0]), g.channels, min(MOST_PLANES, g.k - first))
+        cut(grid, block, (filters, padded, rows, cols, *map(int32, sizes), int32(first)))
+    return padded
+
+
 @final
 class SpectralPlan(ConvPlan):
     """Tiles of one extent, `batch` of them at a time."""
@@ -162,16 +179,8 @@ class SpectralPlan(ConvPlan):
         """See `ConvPlan`."""
         g, device = self.geometry, self.device
         M, N = self.tiling.extent
-        filters = device.upload(correlation_filter(self.spec, w))
-        rows, cols = (spread_map(taps, d) for taps, d in zip((g.r, g.s), g.dilation, strict=True))
         spectra = self.kept_spectra(g.k * g.channels)
-        padded = device.empty((g.k * g.channels, M, N), g.computed)
-        sizes = (len(rows), len(cols), g.r, g.s, g.channels, M, N, 1, 1, 0, 0)
-        where = device.upload(rows), device.upload(cols)
-        for first in range(0, g.k, MOST_PLANES):
-            block = row_block(N)
-            grid: Triple = (M * -(-N // block[0]), g.channels, min(MOST_PLANES, g.k - first))
-            self.cut(grid, block, (filters, padded, *where, *map(int32, sizes), int32(first)))
+        padded = padded_filters(device, self.cut, g, correlation_filter(self.spec, w), (M, N))
         device.real_fft(g.k * g.channels, (M, N), g.computed).forward(padded, spectra)
         return _Spectral(self, spectra)
 

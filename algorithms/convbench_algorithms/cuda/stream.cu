@@ -37,7 +37,7 @@ stream(const Stored* x, Stored* y, const int* rows, const int* cols, int C, int 
         load_line<true>(line, plane, cols, row_at(rows, row, P + R - 1, H), W, q0, Q + S - 1, in_vectors);
     };
     REAL line[LINE], next[LINE];
-    load(AHEAD ? next : line, p0);
+    if (AHEAD) load(next, p0);
 #pragma unroll 1
     for (int row = p0; row < p1 + R - 1; ++row) {
         if (AHEAD) {

@@ -13,7 +13,7 @@ from numpy import int32
 
 from convbench.algorithm import Array, ConvPlan, PreparedConv, Resources
 from convbench.spec import ConvSpec
-from convbench_algorithms.cuda.device import TYPES, DeviceArray, Function, Kernel, Triple, current
+from convbench_algorithms.cuda.device import MULTIPROCESSORS, TYPES, DeviceArray, Function, Kernel, Triple, current
 from convbench_algorithms.cuda.geometry import Geometry
 
 THREADS: Final = 128
@@ -26,8 +26,6 @@ MOST_SUM_WORDS: Final = 128
 AHEAD_WORDS: Final = 36
 """… of which at most so many leave room for a row that is on its way."""
 
-MULTIPROCESSORS: Final = 132
-"""An H100's, which strips are to fill; a card with fewer goes through them in more than one round."""
 THREAD_WORDS: Final = 32
 """Registers of a thread for anything else."""
 MOST_RESIDENT: Final = 2048

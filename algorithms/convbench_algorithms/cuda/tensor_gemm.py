@@ -22,18 +22,17 @@ from convbench.algorithm import (
     summation_error,
 )
 from convbench.spec import ConvSpec
-from convbench_algorithms.backward import unsupported_direction
 from convbench_algorithms.cuda.blocking import cheapest_blocking
-from convbench_algorithms.cuda.device import TYPES, CudaAlgorithm, Kernel, unsupported_by_card
+from convbench_algorithms.cuda.device import TYPES, CudaAlgorithm, Kernel
 from convbench_algorithms.cuda.gathered import (
     COPY_BLOCK,
     VECTOR_BYTES,
     GatheredPlan,
     PaddedCopy,
     Product,
-    unsupported_by_extent,
+    unsupported_gathering,
 )
-from convbench_algorithms.cuda.geometry import MOST_PLANES, Geometry, correlation_filter
+from convbench_algorithms.cuda.geometry import Geometry, correlation_filter
 from convbench_algorithms.cuda.tf32 import emulated_error, split_tf32, tf32_error
 
 CHUNKS: Final = 8
@@ -87,9 +86,7 @@ class TensorGemm(CudaAlgorithm):
         """See `ConvAlgorithm`."""
         if spec.dtype != self.dtype:
             return Unsupported(f"is a way to compute in {self.dtype}")
-        if spec.groups > MOST_PLANES:
-            return Unsupported(f"needs at most {MOST_PLANES:,} groups")
-        return unsupported_direction(spec) or unsupported_by_extent(spec) or unsupported_by_card(spec.dtype)
+        return unsupported_gathering(spec)
 
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ConvAlgorithm`."""

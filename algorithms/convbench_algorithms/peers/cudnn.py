@@ -25,7 +25,7 @@ from convbench.algorithm import (
 from convbench.spec import ConvSpec
 from convbench_algorithms.cuda.device import CudaAlgorithm, DeviceArray, current, unsupported_by_card
 from convbench_algorithms.cuda.tf32 import TF32_ROUNDOFF
-from convbench_algorithms.peers.library import missing
+from convbench_algorithms.peers.library import missing, unless_direction_forward
 from convbench_algorithms.peers.torch_tensors import PAD_MODES, split_padding, unless_padded
 from convbench_algorithms.peers.trial import fastest
 
@@ -39,9 +39,8 @@ class _Cudnn(CudaAlgorithm):
 
     def supports(self, spec: ConvSpec) -> Unsupported | None:
         """See `ConvAlgorithm`."""
-        if spec.direction != "forward":
-            return Unsupported("computes forward only")
-        return missing("torch", "torch", "torch") or unless_padded(spec) or unsupported_by_card(spec.dtype)
+        unsupported = unless_direction_forward(spec) or missing("torch", "torch", "torch")
+        return unsupported or unless_padded(spec) or unsupported_by_card(spec.dtype)
 
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:  # noqa: ARG002 - cuDNN allocates its own
         """See `ConvAlgorithm`."""

@@ -21,9 +21,12 @@ def missing(module: str, package: str, extra: str = "peers") -> Unsupported | No
 
 def unless_forward(spec: ConvSpec) -> Unsupported | None:
     """The reason where `spec` is of another direction than forward, or in half precision."""
-    if spec.direction != "forward":
-        return Unsupported("computes forward only")
-    return unsupported_dtype(spec)
+    return unless_direction_forward(spec) or unsupported_dtype(spec)
+
+
+def unless_direction_forward(spec: ConvSpec) -> Unsupported | None:
+    """The reason where `spec` is of another direction than forward."""
+    return None if spec.direction == "forward" else Unsupported("computes forward only")
 
 
 def unless_float_layer(spec: ConvSpec) -> Unsupported | None:

@@ -11,7 +11,7 @@ channels last, since each call brings x into oneDNN's blocked layout (13.7 again
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from convbench.algorithm import (
     ConvAlgorithm,
     ConvPlan,
     ErrorModel,
-    ForeignConv,
     PreparedConv,
     Resources,
     Unsupported,
@@ -29,12 +28,9 @@ from convbench.algorithm import (
 )
 from convbench.spec import ConvSpec
 from convbench_algorithms.peers.library import missing
-from convbench_algorithms.peers.torch_gradients import GradientPlan, unless_single_operator
-from convbench_algorithms.peers.torch_tensors import PAD_MODES, as_tensor, split_padding, unless_padded
+from convbench_algorithms.peers.torch_gradients import Gradient, unless_single_operator
+from convbench_algorithms.peers.torch_tensors import TorchLayer, unless_padded
 from convbench_algorithms.peers.trial import fastest
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @final
@@ -55,7 +51,7 @@ class TorchConv2d(ConvAlgorithm):
 
     def plan(self, spec: ConvSpec, resources: Resources) -> ConvPlan:
         """See `ConvAlgorithm`."""
-        return (_TorchPlan if spec.direction == "forward" else GradientPlan)(spec, resources.threads)
+        return _TorchPlan(spec, resources.threads)
 
 
 @final
@@ -68,36 +64,30 @@ class _TorchPlan(ConvPlan):
         self.spec = spec
         self.threads = threads
         self.layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-        x, w = np.ones(spec.x_shape, spec.dtype), np.ones(spec.w_shape, spec.dtype)
-        convs = {layout: _TorchConv(self, layout, w) for layout in self.layouts}
-        ways = {layout: partial(conv.compute, conv.accept(x)) for layout, conv in convs.items()}
+        bound, seen = np.ones(spec.prepared_shape, spec.dtype), np.ones(spec.input_shape, spec.dtype)
+        convs = {layout: self._conv(layout, bound) for layout in self.layouts}
+        ways = {layout: partial(conv.compute, conv.accept(seen)) for layout, conv in convs.items()}
         self.layout = fastest(ways)
 
     def prepare(self, w: Array) -> PreparedConv:
-        return _TorchConv(self, self.layout, w[..., ::-1, ::-1] if self.spec.flip else w)
+        flips = self.spec.flip and self.spec.direction != "backward_weights"  # whose operand is dy
+        return self._conv(self.layout, w[..., ::-1, ::-1] if flips else w)
+
+    def _conv(self, layout: str, bound: Array) -> TorchLayer:
+        kind = _Forward if self.spec.direction == "forward" else Gradient
+        return kind(self.spec, self.threads, self.layouts[layout], bound)
 
 
 @final
-class _TorchConv(ForeignConv):
-    def __init__(self, plan: _TorchPlan, layout: str, w: Array) -> None:
+class _Forward(TorchLayer):
+    def __init__(self, spec: ConvSpec, threads: int, memory_format: Any, w: Array) -> None:
         import torch
 
-        spec = plan.spec
-        self.threads = plan.threads
-        self.format = plan.layouts[layout]
-        self.w = self._held(np.array(w, order="C"))
-        self.pads, native = split_padding(spec)
-        self.pad_mode = PAD_MODES.get(spec.boundary, "")
+        super().__init__(spec, threads, memory_format)
+        self.w = self.held(np.array(w, order="C"))
         # All arguments in place: keywords cost as much as a small convolution's bookkeeping.
-        self.options = (None, spec.stride, native, spec.dilation, spec.groups)
+        self.options = (None, spec.stride, self.native, spec.dilation, spec.groups)
         self.conv2d = torch.conv2d
-        self.pad = torch.nn.functional.pad
-
-    def accept(self, x: Array) -> Any:
-        import torch
-
-        torch.set_num_threads(self.threads)
-        return self._held(x)
 
     def compute(self, x: Any) -> Any:
         if self.pads is not None:
@@ -106,6 +96,3 @@ class _TorchConv(ForeignConv):
 
     def deliver(self, result: Any, y: Array) -> None:
         y[...] = result.numpy()
-
-    def _held(self, array: Array) -> Tensor:
-        return as_tensor(array).contiguous(memory_format=self.format)

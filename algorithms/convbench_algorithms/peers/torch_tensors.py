@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convbench.algorithm import Array, Unsupported
+from convbench.algorithm import Array, ForeignConv, Unsupported
 from convbench.spec import Boundary, ConvSpec, Pair
 
 if TYPE_CHECKING:
@@ -50,3 +50,27 @@ def as_tensor(array: Array) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it must not be written to where the array is read-only
         return torch.from_numpy(array)
+
+
+class TorchLayer(ForeignConv):
+    """What the directions of a layer have in common: threads, a memory layout, and who pads."""
+
+    def __init__(self, spec: ConvSpec, threads: int, memory_format: Any) -> None:
+        import torch
+
+        self.threads = threads
+        self.format = memory_format
+        self.pads, self.native = split_padding(spec)
+        self.pad_mode = PAD_MODES.get(spec.boundary, "")
+        self.pad = torch.nn.functional.pad
+
+    def accept(self, x: Array) -> Any:
+        """See `ForeignConv`."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        return self.held(x)
+
+    def held(self, array: Array) -> Tensor:
+        """A tensor in the layout, which shares the array's memory where that has it already."""
+        return as_tensor(array).contiguous(memory_format=self.format)
