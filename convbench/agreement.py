@@ -42,7 +42,8 @@ class Reference:
     """The right outputs [M], the scale s = |w| ⋆ |x| at the same places, and where those are.
 
     `indices` are flat, sorted indices into an output of `shape`; None means all of it. `scale_rms`
-    is the root mean square of s over the whole output, estimated from uniform samples if need be.
+    is the root mean square of s over the whole output, estimated from uniform samples if need be; it is that of a
+    single product at least, since a transform mixes all of x with all of w, also where an output needs none of it.
     """
 
     shape: Shape4
@@ -73,7 +74,7 @@ def full_reference(spec: ConvSpec, prepared: Array, input: Array) -> Reference:
     """Every output."""
     values = _full(spec, prepared, input).ravel()
     scale = _full(spec, np.abs(prepared), np.abs(input)).ravel()
-    return Reference(spec.output_shape, None, values, scale, _rms(scale))
+    return Reference(spec.output_shape, None, values, scale, max(_rms(scale), _rms(prepared) * _rms(input)))
 
 
 def sampled_reference(spec: ConvSpec, prepared: Array, input: Array, *, count: int, seed: int) -> Reference:
@@ -81,7 +82,8 @@ def sampled_reference(spec: ConvSpec, prepared: Array, input: Array, *, count: i
     uniform, structured = _sample(spec.output_shape, count, np.random.default_rng(seed))
     indices = np.union1d(uniform, structured)
     values, scale = _gathered(spec, prepared, input, indices)
-    return Reference(spec.output_shape, indices, values, scale, _rms(scale[np.isin(indices, uniform)]))
+    scale_rms = max(_rms(scale[np.isin(indices, uniform)]), _rms(prepared) * _rms(input))
+    return Reference(spec.output_shape, indices, values, scale, scale_rms)
 
 
 def full_work(spec: ConvSpec) -> float:

@@ -285,6 +285,20 @@ def test_an_output_of_no_products_must_be_zero_componentwise_only() -> None:
     assert judge(y, known, NORMWISE).agrees
 
 
+def test_a_transform_may_leave_rounding_where_only_zeros_meet() -> None:
+    """cuFFT left 1e-9 of one pixel under a filter whose middle is 0: no output had a scale to measure that by."""
+    spec = ConvSpec(h=1, w=1, r=3, s=3, padding=1, filter="sobel")
+    made = operands(spec, 0)
+    for known in (
+        full_reference(spec, made.prepared, made.input),
+        sampled_reference(spec, made.prepared, made.input, count=4, seed=0),
+    ):
+        y = np.full(spec.y_shape, 1e-9, np.float32)
+        assert judge(y, known, ErrorModel("normwise", 1e-6, "test")).agrees
+        assert not judge(y, known, IN_FULL).agrees
+        assert not judge(y + np.float32(1e-3), known, ErrorModel("normwise", 1e-6, "test")).agrees
+
+
 def test_the_norms_are_those_of_the_error_model() -> None:
     scale = np.array([1.0, 2.0, 4.0, 0.0])
     known = Reference((1, 1, 2, 2), None, np.array([0.5, 1.0, -2.0, 0.0]), scale, float(np.sqrt(21 / 4)))
