@@ -92,8 +92,12 @@ def run_info(
             "verify_only": wishes.verify_only,
             "input": suite.input,
             "cold": suite.cold,
-            # A claim's figure needs its contenders in every pass, whoever leads; a crossover finds its own.
-            "whole": wishes.whole or bool(suite.gate) or any("crossover" not in one for one in suite.claims),
+            # A claim's figure and a network's totals need their contenders in every pass, whoever leads; a crossover
+            # finds its own.
+            "whole": wishes.whole
+            or bool(suite.gate)
+            or suite.network is not None
+            or any("crossover" not in one for one in suite.claims),
             "compiling_counts": not suite.claims,  # a verdict is not to depend on what was on disk
             "plugins": [str(path.resolve()) for path in wishes.plugins],
         },
