@@ -76,11 +76,15 @@ def run(
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="go on with an interrupted run")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="for operands and sampling order")] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="measure only; `convbench report` can follow")] = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="the I-th of N parts of the cells; `convbench merge` joins them")
+    ] = None,
 ) -> int:
     """Measure suites: every contender verified, timed in interleaved rounds, and reported."""
     from convbench import runs
 
     wishes = _wishes(algorithms, threads, device, plugin, budget, seed, quick)
+    wishes = replace(wishes, shard=None if shard is None else _shard(shard))
     if resume is not None:
         if suites:
             raise ConvbenchError("--resume goes on with a run's own suite; name no other beside it")
@@ -91,6 +95,23 @@ def run(
     if wishes.budget_s is not None:
         wishes = replace(wishes, budget_s=wishes.budget_s / len(loaded))
     return max(_measure(runs.start(suite, out, wishes), report=not no_report) for suite in loaded)
+
+
+@app.command()
+def merge(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="folders of runs of one suite, or its shards")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the run's folder goes")] = Path("runs"),
+    pool: Annotated[
+        bool, typer.Option("--pool", help="take samples of machines that differ for one machine's; the run says so")
+    ] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="merge only; `convbench report` can follow")] = False,
+) -> int:
+    """Runs of one suite as one run: shards, passes made elsewhere, machines side by side."""
+    from convbench.merging import merge as merged
+    from convbench.store import RunFolder
+
+    folder = merged([RunFolder.open(path) for path in folders], out, pool=pool)
+    return _finish(folder, report=not no_report)
 
 
 @app.command()
@@ -305,12 +326,12 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="default: standard output")] = None,
 ) -> int:
     """A run's table of results, one row a cell and contender."""
-    from convbench.analysis.table import rows
+    from convbench.analysis.table import rows_of_all
     from convbench.report.tabular import export as export_rows
     from convbench.store import RunFolder
 
     opened = RunFolder.open(folder)
-    export_rows(rows(opened.info, opened.blocks), out, format)
+    export_rows(rows_of_all(opened.info, opened.blocks), out, format)
     return ExitCode.FINE
 
 
@@ -503,7 +524,7 @@ def schema() -> int:
 def _measure(folder: RunFolder, *, report: bool) -> int:
     from convbench import runs
     from convbench.analysis.quantities import plural
-    from convbench.report.folder import print_summary, write_report, write_tables
+    from convbench.report.folder import write_tables
     from convbench.report.progress import ProgressView
 
     info = folder.info
@@ -518,6 +539,12 @@ def _measure(folder: RunFolder, *, report: bool) -> int:
             f"interrupted; all that was measured is kept. Go on with: convbench run --resume {folder.path}"
         )
         return ExitCode.INTERRUPTED
+    return _finish(folder, report=report)
+
+
+def _finish(folder: RunFolder, *, report: bool) -> int:
+    from convbench.report.folder import print_summary, write_report, write_tables
+
     print_summary(console, folder.info, folder.blocks)
     if report:
         with console.status("writing the report …"):
@@ -569,6 +596,13 @@ def _thread_count(word: str) -> int | str:
     if word == "all" or (word.isdigit() and 1 <= int(word) <= 1024):
         return word if word == "all" else int(word)
     raise ConvbenchError(f"--threads: '{word}' is not a thread count; valid: 1 … 1024, all")
+
+
+def _shard(word: str) -> tuple[int, int]:
+    number, _, count = word.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        raise ConvbenchError(f"--shard: '{word}' is no part; valid: 1/N … N/N, such as 2/4")
+    return int(number), int(count)
 
 
 def _seconds(text: str) -> float:

@@ -286,6 +286,8 @@ class Block(Record):
     peak_rss_bytes: int | None = None
     operations: int | None = None
     """Floating-point operations of a call as it really does them; None where the algorithm does not count them."""
+    machine: str = ""
+    """The fingerprint of the machine that measured it; empty for the run's own."""
     worker_s: float = 0.0
     """Wall time spent on the contender's behalf: planning, preparing, agreement, warm-up, samples."""
     compiled: int | None = None
@@ -306,6 +308,8 @@ class RunInfo(Record):
     seed: int
     options: dict[str, Any] = {}
     machine: dict[str, Any] = {}
+    machines: dict[str, dict[str, Any]] = {}
+    """Other machines that measured for it, by their fingerprints."""
     versions: dict[str, str] = {}
     git_commit: str = ""
     cells: tuple[Cell, ...] = ()
@@ -374,6 +378,8 @@ class Row(Record):
     """FLOP of a call as the algorithm really does them, where it counts them."""
     stages: str = ""
     """Seconds of each stage as a JSON object, of algorithms that tell them."""
+    machine: str = ""
+    """The fingerprint of the machine."""
 
 
 class DuelRow(Record):
@@ -392,3 +398,4 @@ class DuelRow(Record):
     ci_low: float | None
     ci_high: float | None
     passes: int
+    machine: str = ""

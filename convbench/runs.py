@@ -42,6 +42,8 @@ class Wishes:
     verify_only: bool = False
     whole: bool = False
     """Every contender in every pass: the run is to be compared with another one."""
+    shard: tuple[int, int] | None = None
+    """Which of how many equal parts of the suite's cells; None for all of them."""
 
 
 def suite_of(text: str, wishes: Wishes | None = None) -> Suite:
@@ -75,6 +77,7 @@ def run_info(
 ) -> RunInfo:
     """What a run of these contenders would be; each gets `memory_share` of what is free, unless the suite says more."""
     cores = len(machine.usable_cores())
+    number, count = wishes.shard or (1, 1)
     return RunInfo(
         schema_version=SCHEMA_VERSION,
         suite_name=suite.name,
@@ -100,18 +103,20 @@ def run_info(
             or any("crossover" not in one for one in suite.claims),
             "compiling_counts": not suite.claims,  # a verdict is not to depend on what was on disk
             "plugins": [str(path.resolve()) for path in wishes.plugins],
+            **({"shard": wishes.shard} if wishes.shard else {}),
         },
         machine=machine.describe(),
         versions=machine.versions(),
         git_commit=machine.git_commit(Path.cwd()),
-        cells=suite.cells(cores, list(wishes.threads) or None),
+        cells=suite.cells(cores, list(wishes.threads) or None)[number - 1 :: count],
         algorithms=names,
         precision={name: known[name].precision for name in names},
         tags={name: tuple(sorted(known[name].tags)) for name in names},
         versus=suite.sides({name: one.tags for name, one in known.items()}, names, cores),
         claims=suite.claimed(names),
         crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(names)),
-        reserve=suite.reserve(cores, list(wishes.threads) or None),
+        # A crossover's neighbours may lie in other shards, and none of them can tell where it is.
+        reserve=() if wishes.shard else suite.reserve(cores, list(wishes.threads) or None),
     )
 
 

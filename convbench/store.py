@@ -7,6 +7,7 @@ Schema history
         and cold calls; a machine its ceilings
     4   a block has the operations of a call and the stages of some, a verdict its error in the norm that all share
     5   a run has claims
+    6   a block may come from another machine than the run's own
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 INFO: Final = "run.json"
 JOURNAL: Final = "samples.jsonl"
 
@@ -126,8 +127,8 @@ def new_folder(out: Path, name: str) -> Path:
     raise RunFolderError(f"{out}: a hundred folders of {name} were made in this second")
 
 
-def _identity(block: Block) -> tuple[int, str, str]:
-    return block.pass_index, block.cell, block.algorithm
+def _identity(block: Block) -> tuple[str, int, str, str]:
+    return block.machine, block.pass_index, block.cell, block.algorithm
 
 
 def _line(block: Block) -> bytes:

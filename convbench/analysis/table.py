@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from convbench.analysis.contenders import Contender, contenders
+from convbench.analysis.machines import by_machine, fingerprint
 from convbench.analysis.roofline import Roof, roof_of
 from convbench.analysis.stages import staged
 from convbench.result import Agreement, Block, Row, RunInfo
@@ -15,10 +16,16 @@ from convbench.result import Agreement, Block, Row, RunInfo
 
 def rows(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
     """The run's rows, cell by cell in the suite's order; whoever has no block is not_reached."""
-    return [_row(one, roof_of(info, one)) for one in contenders(info, blocks).values()]
+    machine = fingerprint(info)
+    return [_row(one, roof_of(info, one), machine) for one in contenders(info, blocks).values()]
 
 
-def _row(contender: Contender, roof: Roof | None) -> Row:
+def rows_of_all(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
+    """The rows of each machine that measured for the run, one machine after another."""
+    return [row for part in by_machine(info, blocks) for row in rows(part.info, part.blocks)]
+
+
+def _row(contender: Contender, roof: Roof | None, machine: str) -> Row:
     cell, spec, blocks, time = contender.cell, contender.cell.spec, contender.blocks, contender.time
     worst = worst_agreement(blocks)
     options = dict(option.split("=", 1) for option in spec.id.split("+")[1:])
@@ -70,6 +77,7 @@ def _row(contender: Contender, roof: Roof | None) -> Row:
         of_roofline=roof.least_s(spec) / time.value if time and roof else None,
         operations=_largest(block.operations for block in blocks),
         stages=_stages(contender),
+        machine=machine,
     )
 
 

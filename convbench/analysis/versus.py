@@ -176,8 +176,8 @@ def reached(ratio: Estimate, target: float) -> Verdict:
     return Verdict.MISSED if ratio.high < target else Verdict.UNDECIDED
 
 
-def duel_rows(found: Sequence[Standing]) -> list[DuelRow]:
-    """The rows of `versus.csv`: every cell with a duel, ground by ground."""
+def duel_rows(found: Sequence[Standing], machine: str) -> list[DuelRow]:
+    """The rows of `versus.csv` of a machine: every cell with a duel, ground by ground."""
     rows = []
     for standing in found:
         for duel in standing.duels:
@@ -199,6 +199,7 @@ def duel_rows(found: Sequence[Standing]) -> list[DuelRow]:
                     ci_low=ratio.low,
                     ci_high=ratio.high,
                     passes=ratio.passes,
+                    machine=machine,
                 )
             )
     return rows

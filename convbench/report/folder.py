@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
+from convbench.analysis.machines import Part, by_machine, fingerprint
 from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
@@ -21,22 +23,31 @@ from convbench.result import Block, RunInfo
 def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
     """Write tables, summary.md, figures/*.svg and *.png, and report.html into a run's folder.
 
-    The tables are results.csv and, where the suite compares two sides, versus.csv.
+    The tables are results.csv and, where the suite compares two sides, versus.csv. Of several machines the page
+    compares them with the first, and each has figures and a page of its own.
     """
-    from convbench.report.html import page
+    from convbench.report.html import comparison_page, page
 
-    answers = Answers(info, blocks)
-    _write_tables(folder, answers)
-    _write_figures(folder / "figures", answers)
-    (folder / "report.html").write_text(page(answers), encoding="utf-8")
+    parts = by_machine(info, blocks)
+    answers = [Answers(part.info, part.blocks) for part in parts]
+    _write_tables(folder, parts, answers)
+    if len(answers) == 1:
+        _write_figures(folder / "figures", answers[0])
+        _write(folder / "report.html", page(answers[0]))
+        return
+    for number, one in enumerate(answers, start=1):
+        _write_figures(folder / "figures" / f"machine-{number}", one)
+        _write(folder / f"report-machine-{number}.html", page(one))
+    _write(folder / "report.html", comparison_page([part.name for part in parts], answers))
 
 
 def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Block]]]) -> None:
     """Write one page of several runs, compared with the first; of a single run, its report."""
     from convbench.report.html import comparison_page, page
 
-    answers = [Answers(info, blocks) for _, info, blocks in runs]
-    names = [name for name, _, _ in runs]
+    parts = [(name, by_machine(info, blocks)) for name, info, blocks in runs]
+    answers = [Answers(part.info, part.blocks) for _, found in parts for part in found]
+    names = [name if len(found) == 1 else f"{name}, {part.name}" for name, found in parts for part in found]
     _write(path, page(answers[0]) if len(answers) == 1 else comparison_page(names, answers))
 
 
@@ -56,22 +67,28 @@ def _write(path: Path, text: str) -> None:
 
 def write_tables(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
     """Write only the tables and summary.md."""
-    _write_tables(folder, Answers(info, blocks))
+    parts = by_machine(info, blocks)
+    _write_tables(folder, parts, [Answers(part.info, part.blocks) for part in parts])
 
 
 def print_summary(console: Console, info: RunInfo, blocks: Sequence[Block]) -> None:
-    """Print winners, crossovers, failures and the share of time."""
-    print_answers(console, Answers(info, blocks))
+    """Print winners, crossovers, failures and the share of time, for each machine."""
+    parts = by_machine(info, blocks)
+    for part in parts:
+        if len(parts) > 1:
+            console.rule(f"[bold]{escape(part.name)}[/]", align="left")
+        print_answers(console, Answers(part.info, part.blocks))
 
 
-def _write_tables(folder: Path, answers: Answers) -> None:
+def _write_tables(folder: Path, parts: Sequence[Part], answers: Sequence[Answers]) -> None:
     from convbench.report.tabular import export
 
     folder.mkdir(parents=True, exist_ok=True)
-    export(answers.rows, folder / "results.csv")
-    if duels := duel_rows(answers.standings):
+    export([row for one in answers for row in one.rows], folder / "results.csv")
+    if duels := [row for one in answers for row in duel_rows(one.standings, fingerprint(one.info))]:
         export(duels, folder / "versus.csv")
-    (folder / "summary.md").write_text(summary(answers), encoding="utf-8")
+    heads = [f"# {part.name}\n\n" if len(parts) > 1 else "" for part in parts]
+    _write(folder / "summary.md", "\n".join(head + summary(one) for head, one in zip(heads, answers, strict=True)))
 
 
 def _write_figures(folder: Path, answers: Answers) -> None:
@@ -79,7 +96,7 @@ def _write_figures(folder: Path, answers: Answers) -> None:
     from convbench.report.figures import charts
     from convbench.report.stage_bars import stage_figures
 
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     drawn = ((chart.name, draw(answers, chart)) for chart in charts(answers))
     for name, figure in (*drawn, *overviews(answers), *stage_figures(answers)):
         (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
