@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from rich.console import Console
 from convbench.errors import ConvbenchError, ExitCode
 
 if TYPE_CHECKING:
+    from convbench.fleet import Cluster
     from convbench.runs import Wishes
     from convbench.store import RunFolder
 
@@ -79,22 +81,30 @@ def run(
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="the I-th of N parts of the cells; `convbench merge` joins them")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="on the hosts of a Dask cluster: tcp://…, local:2, or FILE.yaml for SLURM"
+        ),
+    ] = None,
 ) -> int:
     """Measure suites: every contender verified, timed in interleaved rounds, and reported."""
     from convbench import runs
 
     wishes = _wishes(algorithms, threads, device, plugin, budget, seed, quick)
     wishes = replace(wishes, shard=None if shard is None else _shard(shard))
-    if resume is not None:
-        if suites:
-            raise ConvbenchError("--resume goes on with a run's own suite; name no other beside it")
-        return _measure(runs.reopen(resume), report=not no_report)
-    if not suites:
+    if resume is not None and suites:
+        raise ConvbenchError("--resume goes on with a run's own suite; name no other beside it")
+    if resume is None and not suites:
         raise ConvbenchError("name a suite, for example: convbench run fft_vs_direct")
-    loaded = [runs.suite_of(text, wishes) for text in suites]
-    if wishes.budget_s is not None:
-        wishes = replace(wishes, budget_s=wishes.budget_s / len(loaded))
-    return max(_measure(runs.start(suite, out, wishes), report=not no_report) for suite in loaded)
+    with ExitStack() as opened:
+        hosts = None if cluster is None else opened.enter_context(_cluster(cluster))
+        if resume is not None:
+            return _measure(runs.reopen(resume, here=hosts is None), report=not no_report, hosts=hosts)
+        loaded = [runs.suite_of(text, wishes) for text in suites or ()]
+        if wishes.budget_s is not None:
+            wishes = replace(wishes, budget_s=wishes.budget_s / len(loaded))
+        return max(_measure(runs.start(suite, out, wishes), report=not no_report, hosts=hosts) for suite in loaded)
 
 
 @app.command()
@@ -521,7 +531,7 @@ def schema() -> int:
     return ExitCode.FINE
 
 
-def _measure(folder: RunFolder, *, report: bool) -> int:
+def _measure(folder: RunFolder, *, report: bool, hosts: Cluster | None = None) -> int:
     from convbench import runs
     from convbench.analysis.quantities import plural
     from convbench.report.folder import write_tables
@@ -532,7 +542,12 @@ def _measure(folder: RunFolder, *, report: bool) -> int:
     console.print(f"[bold]{info.suite_name}[/]  {size}  → {folder.path}", soft_wrap=True)
     try:
         with ProgressView(console) as view:
-            runs.measure(folder, view)
+            if hosts is None:
+                runs.measure(folder, view)
+            else:
+                from convbench.fleet import Fleet
+
+                Fleet(folder, hosts, view).run()
     except KeyboardInterrupt:
         write_tables(folder.path, folder.info, folder.blocks)
         complaints.print(
@@ -540,6 +555,12 @@ def _measure(folder: RunFolder, *, report: bool) -> int:
         )
         return ExitCode.INTERRUPTED
     return _finish(folder, report=report)
+
+
+def _cluster(address: str) -> Cluster:
+    from convbench.fleet import Cluster
+
+    return Cluster(address)
 
 
 def _finish(folder: RunFolder, *, report: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -322,6 +323,11 @@ class RunInfo(Record):
     versus: Versus | None = None
     claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def with_reserves(self, added: Sequence[Cell]) -> RunInfo:
+        """With cells of the reserve among those to measure."""
+        left = tuple(cell for cell in self.reserve if cell not in added)
+        return self.model_copy(update={"cells": (*self.cells, *added), "reserve": left})
 
 
 class Row(Record):

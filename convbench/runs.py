@@ -120,9 +120,14 @@ def run_info(
     )
 
 
-def reopen(path: Path) -> RunFolder:
-    """An interrupted run, ready to go on. Raises `RunFolderError` on a machine of another kind."""
+def reopen(path: Path, *, here: bool = True) -> RunFolder:
+    """An interrupted run, ready to go on, `here` on this machine. Raises `RunFolderError` where that is another one."""
     folder = RunFolder.open(path)
+    if not here:
+        folder.mend()
+        return folder
+    if folder.info.machines:
+        raise RunFolderError(f"{path}: was measured by {len(folder.info.machines) + 1} machines; go on with --cluster")
     theirs, ours = folder.info.machine.get("fingerprint"), machine.fingerprint()
     if theirs != ours:
         raise RunFolderError(f"{path}: was measured on another machine ({theirs}, this is {ours}); start a run anew")
@@ -133,29 +138,9 @@ def reopen(path: Path) -> RunFolder:
 def measure(folder: RunFolder, observer: Observer) -> None:
     """Measure what the run still lacks. When interrupted, all that was measured is in the journal."""
     options = folder.info.options
-    image = load_image(options["input"]) if options["input"] else None
-    plugins = tuple(Path(path) for path in options["plugins"])
-    coordinator = Coordinator(
-        folder,
-        Launch(LOADER, plugins),
-        Options(
-            effort=QUICK if options["quick"] else Effort(),
-            passes=1 if options["verify_only"] else options["passes"],
-            budget_s=options["budget_s"],
-            timeout_s=options["timeout_s"],
-            memory_limit_bytes=options["memory_limit_bytes"],
-            image=image,
-            verify_only=options["verify_only"],
-            cold=options.get("cold", False),
-            whole=options.get("whole", False),
-            compiling_counts=options.get("compiling_counts", True),
-        ),
-        observer,
-    )
+    coordinator = coordinator_of(folder, observer, options["budget_s"], options["memory_limit_bytes"])
     try:
-        spare = not (options["quick"] or _is_short(options["budget_s"]))
-        if not options["verify_only"] and (spare or _claims_ceilings(folder.info)):
-            _find_ceilings(folder)
+        find_ceilings(folder)
         coordinator.run()
     finally:
         spent = coordinator.spent
@@ -174,6 +159,30 @@ def measure(folder: RunFolder, observer: Observer) -> None:
         )
 
 
+def coordinator_of(
+    folder: RunFolder, observer: Observer, budget_s: float | None, memory_limit_bytes: int
+) -> Coordinator:
+    """What measures a run as its options say, within a budget and a limit that are this machine's."""
+    options = folder.info.options
+    return Coordinator(
+        folder,
+        Launch(LOADER, tuple(Path(path) for path in options["plugins"])),
+        Options(
+            effort=QUICK if options["quick"] else Effort(),
+            passes=1 if options["verify_only"] else options["passes"],
+            budget_s=budget_s,
+            timeout_s=options["timeout_s"],
+            memory_limit_bytes=memory_limit_bytes,
+            image=load_image(options["input"]) if options["input"] else None,
+            verify_only=options["verify_only"],
+            cold=options.get("cold", False),
+            whole=options.get("whole", False),
+            compiling_counts=options.get("compiling_counts", True),
+        ),
+        observer,
+    )
+
+
 def _is_short(budget_s: float | None) -> bool:
     return budget_s is not None and budget_s < SHORT_S
 
@@ -184,9 +193,15 @@ def _claims_ceilings(info: RunInfo) -> bool:
     return any(Quantity.MATRIX_PRODUCT in side.quantities for ratio in ratios for side in ratio.sides)
 
 
-def _find_ceilings(folder: RunFolder) -> None:
-    """What no algorithm can pass here, measured in the run that it is compared with; a second a thread count."""
+def find_ceilings(folder: RunFolder) -> None:
+    """What no algorithm can pass here, measured in the run that it is compared with; a second a thread count.
+
+    Not in a run that is too short for it, unless a claim asks.
+    """
     info = folder.info
+    in_haste = info.options["quick"] or _is_short(info.options["budget_s"])
+    if info.options["verify_only"] or (in_haste and not _claims_ceilings(info)):
+        return
     counts = dict.fromkeys(cell.threads for cell in info.cells if cell.device != "cuda")
     if "ceilings" in info.machine or any(count > len(machine.usable_cores()) for count in counts):
         return

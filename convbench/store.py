@@ -36,7 +36,7 @@ class RunFolder:
     def __init__(self, path: Path, info: RunInfo, blocks: list[Block]) -> None:
         self.path = path
         self.info = info
-        self._blocks = {_identity(block): block for block in blocks}
+        self._blocks = {identity(block): block for block in blocks}
 
     @staticmethod
     def create(out: Path, info: RunInfo) -> RunFolder:
@@ -88,7 +88,7 @@ class RunFolder:
                 journal.write(text)
         except OSError as error:
             raise RunFolderError(f"{self.path / JOURNAL}: cannot be written: {error.strerror}") from error
-        self._blocks.update({_identity(block): block for block in added})
+        self._blocks.update({identity(block): block for block in added})
 
     def update(self, info: RunInfo) -> None:
         """Replace `run.json`, as a whole or not at all."""
@@ -127,7 +127,8 @@ def new_folder(out: Path, name: str) -> Path:
     raise RunFolderError(f"{out}: a hundred folders of {name} were made in this second")
 
 
-def _identity(block: Block) -> tuple[str, int, str, str]:
+def identity(block: Block) -> tuple[str, int, str, str]:
+    """What is measured once: a contender in a cell, in a pass, on a machine."""
     return block.machine, block.pass_index, block.cell, block.algorithm
 
 

@@ -15,8 +15,7 @@ from typing import Protocol, final
 
 from convbench.agreement import WORK_LIMIT
 from convbench.algorithm import Array
-from convbench.analysis.open_cells import still_open
-from convbench.analysis.refinement import finer
+from convbench.analysis.passes import Work, measured_in, refined, unmeasured, work_of
 from convbench.machine import usable_cores
 from convbench.measure.bench import Bench, Limits
 from convbench.measure.case import Cases
@@ -27,8 +26,6 @@ from convbench.spec import ConvSpec
 from convbench.store import RunFolder
 
 BUDGET_GRACE_S = 3.0
-PASSES_OF_A_FINER_CELL = 3
-"""At least, of a cell that is added beside a crossover: with fewer there is hardly an interval."""
 FAR_BEHIND = 10.0
 """Times slower than its quickest rival: not worth more than one sample, and a first call is not wrong by so much."""
 
@@ -120,49 +117,32 @@ class Coordinator:
                 if pass_index:
                     self._refine(pass_index)
                 work = self._work(pass_index)
-                if pass_index and not work and not self._measured_in(pass_index):
+                if pass_index and not work and not measured_in(self.folder.blocks, pass_index):
                     break
                 self._pass(pass_index, work, cases)
                 if self.budget.spent:
                     break
 
+    def one_pass(self, pass_index: int, work: Work) -> None:
+        """Measure these cells of a pass, in processes of their own."""
+        with Cases(self.folder.info.seed, self.options.image, self.options.reference_work) as cases:
+            self._pass(pass_index, work, cases)
+
     # --- what to do ---------------------------------------------------------------------------------
 
-    def _work(self, pass_index: int) -> list[tuple[Cell, tuple[str, ...]]]:
-        """The cells of this pass with their contenders, less those that the journal already holds whole."""
+    def _work(self, pass_index: int) -> Work:
         info, blocks = self.folder.info, self.folder.blocks
         if self.options.worth:
-            wanted = [(cell, info.algorithms) for cell in info.cells]
-        elif pass_index == 0:
-            cheap_first = sorted(info.cells, key=lambda cell: (cell.spec.direct_flops, cell.spec.id))
-            wanted = [(cell, info.algorithms) for cell in cheap_first]
-        elif self.options.whole:
-            failed = {(block.cell, block.algorithm) for block in blocks if block.status is not Status.PASSED}
-            running = [(cell, [n for n in info.algorithms if (cell.key, n) not in failed]) for cell in info.cells]
-            wanted = [(cell, tuple(names)) for cell, names in running if names]
-        else:
-            cells = {cell.key: cell for cell in info.cells}
-            earlier = [block for block in blocks if block.pass_index < pass_index]
-            visited = {block.cell for block in earlier}
-            wanted = [(cell, info.algorithms) for cell in info.cells if cell.key not in visited]
-            wanted += [(cells[key], tuple(names)) for key, names in still_open(info, earlier)]
-        done = {(block.cell, block.algorithm) for block in blocks if block.pass_index == pass_index}
-        return [(cell, names) for cell, names in wanted if not all((cell.key, name) in done for name in names)]
+            return unmeasured([(cell, info.algorithms) for cell in info.cells], blocks, pass_index)
+        return work_of(info, blocks, pass_index, whole=self.options.whole)
 
     def _refine(self, pass_index: int) -> None:
         """Add cells beside crossovers that are not placed, while there are passes left to measure them in."""
         info = self.folder.info
-        earlier = [block for block in self.folder.blocks if block.pass_index < pass_index]
-        if self._measured_in(pass_index) or self.options.passes - pass_index < PASSES_OF_A_FINER_CELL:
-            return
-        if added := finer(info, earlier):
-            left = tuple(cell for cell in info.reserve if cell not in added)
-            self.folder.update(info.model_copy(update={"cells": (*info.cells, *added), "reserve": left}))
+        if added := refined(info, self.folder.blocks, pass_index, self.options.passes):
+            self.folder.update(info.with_reserves(added))
 
-    def _measured_in(self, pass_index: int) -> bool:
-        return any(block.pass_index == pass_index for block in self.folder.blocks)
-
-    def _pass(self, pass_index: int, work: Sequence[tuple[Cell, tuple[str, ...]]], cases: Cases) -> None:
+    def _pass(self, pass_index: int, work: Work, cases: Cases) -> None:
         with Workers(self.launch, self.cores, pass_index) as workers:
             units = sum(len(names) for _, names in work)
             for done, (cell, names) in enumerate(work, start=1):
