@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 from pathlib import Path
 from types import TracebackType
@@ -62,6 +63,7 @@ class Cluster:
     def _connect(self) -> Any:
         from distributed import Client, LocalCluster
 
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said once, by an error
         kind, _, rest = self.address.partition(":")
         if kind == "local" and rest.isdigit() and int(rest) > 0:
             self.started = LocalCluster(

@@ -26,7 +26,7 @@ POLL_S: Final = 0.2
 GRACE_S: Final = 10.0
 """For units to end after the budget has."""
 MOST_LOSSES: Final = 4
-"""Of hosts, without a cell measured between them: then it is the cell."""
+"""Of units, without a cell measured between them."""
 
 
 @dataclass(eq=False)
@@ -171,12 +171,15 @@ class Fleet:
         self.cluster.client.cancel([seat.future])
         self._drain()
         self._kind(seat).take_back(seat.work, self._blocks_of(seat.host.fingerprint))
+        self._bear(seat, "was lost")
+
+    def _bear(self, seat: _Seat, what: str) -> None:
+        """Raise `ConvbenchError` where hosts fail one after another: then it is what they are at."""
         self.losses += 1
         if self.losses > MOST_LOSSES:
-            cell = self._kind(seat).waiting[0][0][0].key
-            raise ConvbenchError(
-                f"{self.losses} hosts were lost one after another, the last at {cell}; {self._how_to_go_on()}"
-            )
+            why = f"{self.losses} units failed one after another, the last because host {seat.address} {what}"
+            cells = ", ".join(cell.key for cell, _ in seat.work[:3])
+            raise ConvbenchError(f"{why}, at {cells}; {self._how_to_go_on()}")
 
     def _no_host(self) -> str:
         reasons = "; ".join(f"{address} {reason}" for address, reason in self.refused.items())
@@ -236,20 +239,22 @@ class Fleet:
             future, seat.future = seat.future, None
             if future.status == "finished":
                 self._bring_home(seat, Findings.model_validate_json(future.result()))
-            elif future.status == "error" and isinstance(future.exception(), ConvbenchError):
-                raise ConvbenchError(f"host {seat.address}: {future.exception()}")
+            elif isinstance(error := future.exception() if future.status == "error" else None, ConvbenchError):
+                raise ConvbenchError(f"host {seat.address}: {error}; {self._how_to_go_on()}")
+            else:
+                self._bear(seat, f"ended it: {type(error).__name__}: {error}")
             self._kind(seat).take_back(seat.work, self._blocks_of(seat.host.fingerprint))
 
     def _bring_home(self, seat: _Seat, findings: Findings) -> None:
         self._keep(findings.blocks)
         self.useful_s += findings.useful_s
         self.overhead_s = findings.overhead_s
-        name, info = seat.host.fingerprint, self.folder.info
-        self._kind(seat).machine = findings.machine
+        name, info, kind = seat.host.fingerprint, self.folder.info, self._kind(seat)
+        kind.machine = {**kind.machine, **findings.machine}  # whose ceilings only one of the units has found
         if name == fingerprint(info):
-            self.folder.update(info.model_copy(update={"machine": findings.machine}))
+            self.folder.update(info.model_copy(update={"machine": kind.machine}))
         else:
-            self.folder.update(info.model_copy(update={"machines": {**info.machines, name: findings.machine}}))
+            self.folder.update(info.model_copy(update={"machines": {**info.machines, name: kind.machine}}))
 
     def _arrived(self, event: tuple[float, list[str]]) -> None:
         """Called by the client's own thread."""
