@@ -63,14 +63,12 @@ class RunFolder:
             stored = json.loads((path / INFO).read_text(encoding="utf-8"))
         except OSError as error:
             raise RunFolderError(f"{path}: not a run's folder (no readable {INFO}: {error.strerror})") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{path / INFO}: not JSON: {error}") from error
         try:
             info = RunInfo.model_validate(_migrated(stored, path))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise RunFolderError(f"{path / INFO}: {place}: {first['msg']}") from error
+            raise RunFolderError(f"{path / INFO}: {_first(error)}") from error
         return RunFolder(path, info, list(_read_journal(path / JOURNAL)))
 
     @property
@@ -153,8 +151,13 @@ def _read_journal(path: Path) -> Iterable[Block]:
         try:
             yield Block.model_validate_json(body)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise RunFolderError(f"{path}:{number}: {first['loc'][0]}: {first['msg']}") from error
+            raise RunFolderError(f"{path}:{number}: {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first of the mistakes: where in the record, if anywhere, and what."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
 
 
 def _migrated(stored: Any, path: Path) -> Any:
