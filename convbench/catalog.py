@@ -8,7 +8,7 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, get_args
@@ -122,6 +122,6 @@ def _add(found: dict[str, ConvAlgorithm], algorithm: object, place: str) -> None
         value = getattr(algorithm, attribute)
         if value not in valid:
             raise ConvbenchError(f"{place}: {name}.{attribute} is {value!r}; valid: {choices(valid)}")
-    if not isinstance(algorithm.tags, frozenset) or not all(isinstance(tag, str) for tag in algorithm.tags):
-        raise ConvbenchError(f"{place}: {name}.tags is {algorithm.tags!r}; expected a frozenset of words")
+    if not isinstance(algorithm.tags, Set) or not all(isinstance(tag, str) for tag in algorithm.tags):
+        raise ConvbenchError(f"{place}: {name}.tags is {algorithm.tags!r}; expected a set of words")
     found[name] = algorithm

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 from typing_extensions import Required, TypedDict
 
 from convbench.algorithm import Devices
@@ -28,6 +28,8 @@ Duration = Annotated[float, Field(ge=1e-12, le=1e9)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Rate = Annotated[float, Field(ge=1e-3, le=1e30)]
 Factor = Annotated[float, Field(ge=1e-12, le=1e12)]
+MOST_NESTED: Final = 16
+"""Of what stands in `machine` and `options`."""
 NAME: Final = "name"
 """The coordinate of a cell that is one of a list of shapes."""
 
@@ -321,6 +323,8 @@ class KnownMachine(TypedDict, total=False):
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
     fingerprint: str
+    cores: Count
+    memory_bytes: Count
     ceilings: tuple[Ceiling, ...]
 
 
@@ -346,7 +350,16 @@ class Checked:
     known: type
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return handler.generate_schema(self.known)
+        return core_schema.no_info_before_validator_function(_shallow, handler.generate_schema(self.known))
+
+
+def _shallow(value: Any, depth: int = 0) -> Any:
+    """The value back, unless it nests so deep that whoever walks it cannot come back."""
+    if depth > MOST_NESTED:
+        raise ValueError(f"nested more than {MOST_NESTED} deep")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _shallow(part, depth + 1)
+    return value
 
 
 class RunInfo(Record):

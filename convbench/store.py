@@ -11,7 +11,6 @@ Schema history
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
@@ -60,10 +60,10 @@ class RunFolder:
         Raises `RunFolderError` where `path` is no run's folder, or was written by a newer convbench.
         """
         try:
-            stored = json.loads((path / INFO).read_text(encoding="utf-8"))
+            stored = from_json((path / INFO).read_bytes())
         except OSError as error:
             raise RunFolderError(f"{path}: not a run's folder (no readable {INFO}: {error.strerror})") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise RunFolderError(f"{path / INFO}: not JSON: {error}") from error
         try:
             info = RunInfo.model_validate(_migrated(stored, path))

@@ -12,6 +12,7 @@ import hashlib
 import subprocess
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -52,10 +53,19 @@ def main() -> int:
     for name, count in counts.items():
         start = perf_counter()
         found = reached(name, count, asked.crashes) if asked.atheris else mutated_inputs(name, count, asked)
-        print(f"{name:10} {count:>7,} inputs  {found} failures  {perf_counter() - start:6.1f} s", flush=True)
+        print(f"{name:10} {count:>7,} inputs  {found} failures  {perf_counter() - start:6.1f} s{_told()}", flush=True)
         failed += found
     print(f"{'in all':10} {sum(counts.values()):>7,} inputs  {failed} failures")
     return 1 if failed else 0
+
+
+def _told() -> str:
+    """How many were read, and how many refused; nothing of a process that has ended."""
+    from fuzz.targets import told
+
+    words = ", ".join(f"{count:,} {word}" for word, count in sorted(told.items()))
+    told.clear()
+    return f"  ({words})" if words else ""
 
 
 def mutated_inputs(name: str, count: int, asked: argparse.Namespace) -> int:
@@ -63,6 +73,7 @@ def mutated_inputs(name: str, count: int, asked: argparse.Namespace) -> int:
     from fuzz.mutations import mutated
     from fuzz.targets import TARGETS
 
+    warnings.simplefilter("ignore")
     kinds: dict[str, int] = {}
     for index in range(count):
         raw = mutated(name, Random(f"{asked.seed}/{name}/{index}"))

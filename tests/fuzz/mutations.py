@@ -34,7 +34,7 @@ Mutation = Callable[[Random, bytes], bytes]
 def mutated(target: str, random: Random) -> bytes:
     """An input for a target."""
     raw = random.choice(seeds()[target])
-    for _ in range(random.choice((1, 1, 1, 2, 3, 8))):
+    for _ in range(random.choice((1, 1, 1, 1, 2, 5))):
         raw = random.choice(WAYS[target])(random, raw)
     return raw
 
@@ -90,7 +90,8 @@ def number(random: Random, raw: bytes) -> bytes:
 def nasty(random: Random, data: Any) -> Any:
     """The data with one value of it, anywhere, lost, doubled, exchanged, or nasty."""
     if not isinstance(data, dict | list) or not data or random.random() < 0.08:
-        return random.choice(NASTY)
+        alike = [one for one in NASTY if type(one) is type(data)]
+        return random.choice(alike if alike and random.random() < 0.6 else NASTY)
     key = random.choice(list(data) if isinstance(data, dict) else range(len(data)))
     changed = data.copy()
     way = random.random()

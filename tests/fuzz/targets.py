@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -51,12 +52,18 @@ PROBLEMS: Final = ("n1c1h32w32k1r3s3", "c8h14w14k16r3s3+padding=1", "n8c64h56w56
 NAMES: Final = ("naive", "direct", "fft", "im2col", "fft_overlap_add", "separable", "winograd_f4", "opencv")
 
 
+told: Final[Counter[str]] = Counter()
+"""How many inputs were read, and how many refused: a fuzzer whose every input is refused at the door tests the door."""
+
+
 @contextmanager
 def refusable() -> Iterator[None]:
     """What is read may be refused: by one line that can be printed."""
     try:
         yield
+        told["read"] += 1
     except ConvbenchError as error:
+        told["refused"] += 1
         line = str(error)
         assert line, "a refusal that says nothing"
         assert line.isprintable(), f"a refusal of several lines: {line!r}"
@@ -225,6 +232,7 @@ def metadata(raw: bytes) -> None:
         return
     words = {name: json.dumps(value) for name, value in said.items() if name.isidentifier() and not iskeyword(name)}
     body = "".join(f"    {name} = json.loads({value!r})\n" for name, value in words.items())
+    body += "    tags = frozenset(tags)\n" if isinstance(said.get("tags"), list) else ""
     head = "import json\nfrom convbench.algorithm import ConvAlgorithm\nclass Mine(ConvAlgorithm):\n"
     path = written("said.py", (head + METHODS + body).encode("utf-8", "surrogatepass"))
     with refusable():
