@@ -8,7 +8,7 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, get_args
@@ -16,10 +16,13 @@ from typing import Final, get_args
 from convbench.algorithm import ConvAlgorithm, Device, Precision
 from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
 from convbench.machine import Ceilings
+from convbench.suite.file import is_file
 
 ENTRY_POINT_GROUP: Final = "convbench.algorithms"
 PLUGIN_PREFIX: Final = "convbench_plugin_"
 """Of the name under which a plug-in file is imported."""
+LONGEST_NAME: Final = 80
+"""Names become parts of files' names."""
 
 
 def builtin() -> dict[str, ConvAlgorithm]:
@@ -82,7 +85,7 @@ def card_ceilings() -> Ceilings | None:
 
 
 def _from_file(path: Path) -> list[ConvAlgorithm]:
-    if not path.is_file():
+    if not is_file(path):
         raise ConvbenchError(f"{path}: no such plug-in file")
     name = f"{PLUGIN_PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -94,7 +97,7 @@ def _from_file(path: Path) -> list[ConvAlgorithm]:
         spec.loader.exec_module(module)
         classes = [c for c in vars(module).values() if _is_algorithm(c) and c.__module__ == name]
         algorithms = [c() for c in classes]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         own = [frame for frame in inspect.trace() if Path(frame.filename).resolve() == path.resolve()]
         line = f":{own[-1].lineno}" if own else ""
         raise ConvbenchError(f"{path}{line}: {type(error).__name__}: {error}") from error
@@ -111,12 +114,14 @@ def _add(found: dict[str, ConvAlgorithm], algorithm: object, place: str) -> None
     if not isinstance(algorithm, ConvAlgorithm):
         raise ConvbenchError(f"{place}: is not a convbench.algorithm.ConvAlgorithm")
     name = getattr(algorithm, "name", None)
-    if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
-        raise ConvbenchError(f"{place}: its name {name!r} must be letters, digits, '_' or '-'")
+    if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum() or len(name) > LONGEST_NAME:
+        raise ConvbenchError(f"{place}: its name {name!r} must be letters, digits, '_' or '-', at most {LONGEST_NAME}")
     if name in found:
         raise ConvbenchError(f"{place}: the name '{name}' is taken by {type(found[name]).__module__}")
     for attribute, valid in (("device", get_args(Device)), ("precision", get_args(Precision))):
         value = getattr(algorithm, attribute)
         if value not in valid:
             raise ConvbenchError(f"{place}: {name}.{attribute} is {value!r}; valid: {choices(valid)}")
+    if not isinstance(algorithm.tags, Set) or not all(isinstance(tag, str) for tag in algorithm.tags):
+        raise ConvbenchError(f"{place}: {name}.tags is {algorithm.tags!r}; expected a set of words")
     found[name] = algorithm

@@ -74,6 +74,8 @@ def read(path: Path) -> DispatchTable:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConvbenchError(f"{path}: no dispatch table: {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise ConvbenchError(f"{path}: no dispatch table: {error}") from error
     if table.schema_version != SCHEMA_VERSION:
         raise ConvbenchError(
             f"{path}: a table of version {table.schema_version}; this convbench reads {SCHEMA_VERSION}"

@@ -18,7 +18,13 @@ class ExitCode(IntEnum):
 
 
 class ConvbenchError(Exception):
-    """A mistake in what was asked for. Its text is one line that names the thing, the place and the choices."""
+    """A mistake in what was asked for. Its text is one line that names the thing, the place and the choices.
+
+    It becomes one, whatever it quotes: what people or files say may hold line ends, or be a megabyte long.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(one_line(text))
 
 
 class SpecError(ConvbenchError, ValueError):
@@ -66,6 +72,12 @@ class OtherMachineError(ConvbenchError):
 
 class RunFolderError(ConvbenchError):
     """A results folder that is missing, torn beyond repair, or not one at all."""
+
+
+def one_line(text: str, limit: int = 4000) -> str:
+    """Text that is safe to print as one line: no control characters, no lone surrogates, not endless."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def choices(names: object, limit: int = 40) -> str:

@@ -23,6 +23,7 @@ from convbench.spec import ConvSpec
 
 Image = npt.NDArray[np.float64]  # [C,H,W] in 0 … 1
 
+MAX_PIXELS: Final = 2**26
 SAMPLE_PREFIX: Final = "sample:"
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 LUMINANCE: Final = (0.299, 0.587, 0.114)  # Rec. 601, as Pillow's own mode "L"
@@ -150,9 +151,9 @@ def load_image(name: str | Path) -> Image:
     """
     path = _path(str(name))
     try:
-        pixels = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else _read_picture(path)
-    except (OSError, ValueError, EOFError, PIL.Image.DecompressionBombError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0]
+        pixels = _read_array(path) if path.suffix.lower() == ".npy" else _read_picture(path)
+    except Exception as error:  # a decoder of foreign files raises whatever its many formats' authors thought of
+        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error) or type(error).__name__
         raise OperandError(f"image '{name}' cannot be read: {reason}") from error
     return _as_image(str(name), pixels)
 
@@ -169,9 +170,25 @@ def _path(name: str) -> Path:
     return path
 
 
+def _read_array(path: Path) -> Array:
+    """Whatever array there is, of which nothing is unpickled, and nothing read that is too large."""
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise OperandError("it holds several arrays")
+    _check_pixels(array.size)
+    return np.array(array)
+
+
+def _check_pixels(count: int) -> None:
+    """A few bytes may say that they are a picture that fills the memory."""
+    if count > MAX_PIXELS:
+        raise OperandError(f"{count:,} values are more than {MAX_PIXELS:,}")
+
+
 def _read_picture(path: Path) -> Array:
     """Pixels [H,W] or [C,H,W], in the file's own depth."""
     with PIL.Image.open(path) as picture:
+        _check_pixels(math.prod(picture.size))
         if picture.mode.startswith("I"):
             return np.asarray(picture).astype(np.uint16)  # Pillow's modes for 16-bit greys
         if picture.mode in ("L", "F"):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import Required, TypedDict
 
 from convbench.algorithm import Devices
 from convbench.spec import ConvSpec
@@ -16,7 +19,18 @@ SpecId = Annotated[
     BeforeValidator(lambda value: ConvSpec.parse(value) if isinstance(value, str) else value),
     PlainSerializer(lambda spec: spec.id, return_type=str),
 ]
-AxisValue = int | float | str
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e100, le=1e100)]
+AxisValue = Annotated[int, Field(ge=-(2**63), lt=2**63)] | Number | str
+
+# Far beyond what anyone measures. With times in these bounds no logarithm, ratio or interval of two passes overflows.
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Duration = Annotated[float, Field(ge=1e-12, le=1e9)]
+"""Of a call: never nothing."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Rate = Annotated[float, Field(ge=1e-3, le=1e30)]
+Factor = Annotated[float, Field(ge=1e-12, le=1e12)]
+MOST_NESTED: Final = 16
+"""Of what stands in `machine` and `options`."""
 NAME: Final = "name"
 """The coordinate of a cell that is one of a list of shapes."""
 
@@ -48,10 +62,10 @@ class Cell(Record):
     """A spec at a number of threads on a device; `axes` are its coordinates in the suite's sweep."""
 
     spec: SpecId
-    threads: int = 1
+    threads: Annotated[int, Field(ge=1, lt=2**31)] = 1
     device: Devices = "cpu"
     axes: dict[str, AxisValue] = {}
-    weight: float = 1.0
+    weight: Factor = 1.0
     name: str = ""
     ground: str = ""
     """The part of the suite that the cell belongs to, as the closing table has it."""
@@ -79,7 +93,7 @@ class Crossing(Record):
     axis: str
     start: str
     to: str
-    refine: float | None = None
+    refine: Factor | None = None
     """The finest step of the axis, down to which cells are added beside the crossover; None for the sweep as it is."""
 
 
@@ -88,8 +102,8 @@ class Target(Record):
 
     ground: str | None = None
     threads: int | None = None
-    at_least: float | None = None
-    mean_at_least: float | None = None
+    at_least: Factor | None = None
+    mean_at_least: Factor | None = None
 
 
 class Versus(Record):
@@ -179,8 +193,8 @@ class Claim(Record):
 
     says: str
     source: str = ""
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Factor | None = None
+    at_most: Factor | None = None
     about: Crossing | Ratio | Break
     algorithms: tuple[str, ...] = ()
     """Each by itself, where a ratio's side names none."""
@@ -227,8 +241,8 @@ class Agreement(Record):
     error: float
     bound: float
     norm: str
-    compared: int
-    outputs: int
+    compared: Count
+    outputs: Count
     detail: str = ""
     normwise: float | None = None
     """‖e‖₂ / ‖s‖₂, which compares algorithms of either norm; None in runs from before it was kept."""
@@ -247,54 +261,108 @@ class Block(Record):
     passes come from different processes; samples within a block are not independent.
     """
 
-    cell: str
+    cell: Annotated[str, Field(pattern=r"^[^@]+@[0-9]{1,10}t(@[a-z]+)?$")]
     algorithm: str
-    pass_index: int
+    pass_index: Annotated[int, Field(ge=0, lt=10**6)]
     status: Status
     reason: str = ""
     core: int | None = None
-    plan_s: float | None = None
-    prepare_s: float | None = None
-    warmup_s: tuple[float, ...] = ()
-    batch: int = 0
-    samples_s: tuple[float, ...] = ()
-    retaken_s: tuple[float, ...] = ()
+    plan_s: Seconds | None = None
+    prepare_s: Seconds | None = None
+    warmup_s: tuple[Seconds, ...] = ()
+    batch: Count = 0
+    samples_s: tuple[Duration, ...] = ()
+    retaken_s: tuple[Seconds, ...] = ()
     """Samples in which the process had to wait for its core, and which were taken again."""
-    switches: int | None = None
+    switches: Count | None = None
     """How often it had to, in all samples; None in runs from before it was counted."""
-    faults: int | None = None
+    faults: Count | None = None
     """Page faults in all samples."""
-    stolen_s: float | None = None
+    stolen_s: Seconds | None = None
     """Taken from this machine by its hypervisor between the first and the last sample, over all cores."""
-    clock_hz: float | None = None
+    clock_hz: Number | None = None
     """Of the core, at the last sample, where the system tells."""
-    yardsticks: dict[str, tuple[float, ...]] = {}
+    yardsticks: dict[str, tuple[Seconds, ...]] = {}
     """Seconds of fixed computations between the samples: what the machine was like."""
-    cold_s: tuple[float, ...] = ()
+    cold_s: tuple[Seconds, ...] = ()
     """Single calls after the caches were swept, where the suite asks for them."""
-    stages_s: dict[str, tuple[float, ...]] = {}
+    stages_s: dict[str, tuple[Seconds, ...]] = {}
     """Seconds of each stage in a few calls apart from the samples, of algorithms that tell their stages."""
-    upload_s: float | None = None
+    upload_s: Seconds | None = None
     """x to a device; this and the next two by the host's clock, `samples_s` by the device's."""
-    download_s: float | None = None
+    download_s: Seconds | None = None
     """y back."""
-    latency_s: float | None = None
+    latency_s: Seconds | None = None
     """A call until it is done."""
-    device_bytes: int | None = None
+    device_bytes: Count | None = None
     """What the process held of the device's memory."""
     agreement: Agreement | None = None
-    workspace_bytes: int | None = None
-    peak_rss_bytes: int | None = None
-    operations: int | None = None
+    workspace_bytes: Count | None = None
+    peak_rss_bytes: Count | None = None
+    operations: Count | None = None
     """Floating-point operations of a call as it really does them; None where the algorithm does not count them."""
     machine: str = ""
     """The fingerprint of the machine that measured it; empty for the run's own."""
-    worker_s: float = 0.0
+    worker_s: Seconds = 0.0
     """Wall time spent on the contender's behalf: planning, preparing, agreement, warm-up, samples."""
-    compiled: int | None = None
+    compiled: Count | None = None
     """Kernels that Numba compiled, rather than found on disk, and a device's that were loaded; None in older runs."""
-    compile_s: float | None = None
+    compile_s: Seconds | None = None
     """What that took; `plan_s` holds it too."""
+
+
+class Ceiling(TypedDict, total=False):
+    """What no algorithm can pass, as `machine` keeps it."""
+
+    threads: Required[Annotated[int, Field(ge=1, lt=2**31)]]
+    multiply_add_flops_per_s: Required[Rate]
+    copy_bytes_per_s: Required[Rate]
+    matrix_product_flops_per_s: Rate | None
+    device: str
+
+
+class KnownMachine(TypedDict, total=False):
+    """What reports ask of `machine`; there is more in it."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    fingerprint: str
+    cores: Count
+    memory_bytes: Count
+    ceilings: tuple[Ceiling, ...]
+
+
+class KnownOptions(TypedDict, total=False):
+    """What reports and `--resume` ask of `options`; there is more in it."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    passes: Annotated[int, Field(ge=1, le=1000)]
+    budget_s: Seconds | None
+    timeout_s: Seconds
+    memory_limit_bytes: Count
+    input: str | None
+    plugins: list[str]
+    wall_s: Seconds
+    useful_s: Seconds
+    overhead_s: Seconds
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Annotates a plain mapping of which some keys are known: those must be what `known` says."""
+
+    known: type
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_shallow, handler.generate_schema(self.known))
+
+
+def _shallow(value: Any, depth: int = 0) -> Any:
+    """The value back, unless it nests so deep that whoever walks it cannot come back."""
+    if depth > MOST_NESTED:
+        raise ValueError(f"nested more than {MOST_NESTED} deep")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _shallow(part, depth + 1)
+    return value
 
 
 class RunInfo(Record):
@@ -306,10 +374,10 @@ class RunInfo(Record):
     suite_text: str = ""
     suite_sha256: str = ""
     started_utc: str
-    seed: int
-    options: dict[str, Any] = {}
-    machine: dict[str, Any] = {}
-    machines: dict[str, dict[str, Any]] = {}
+    seed: Count
+    options: Annotated[dict[str, Any], Checked(KnownOptions)] = {}
+    machine: Annotated[dict[str, Any], Checked(KnownMachine)] = {}
+    machines: dict[str, Annotated[dict[str, Any], Checked(KnownMachine)]] = {}
     """Other machines that measured for it, by their fingerprints."""
     versions: dict[str, str] = {}
     git_commit: str = ""

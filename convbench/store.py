@@ -12,7 +12,6 @@ Schema history
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
@@ -61,7 +61,7 @@ class RunFolder:
         Raises `RunFolderError` where `path` is no run's folder, or was written by a newer convbench.
         """
         try:
-            stored = json.loads((path / INFO).read_text(encoding="utf-8"))
+            stored = from_json((path / INFO).read_bytes())
         except OSError as error:
             raise RunFolderError(f"{path}: not a run's folder (no readable {INFO}: {error.strerror})") from error
         except ValueError as error:
@@ -69,9 +69,7 @@ class RunFolder:
         try:
             info = RunInfo.model_validate(_migrated(stored, path))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise RunFolderError(f"{path / INFO}: {place}: {first['msg']}") from error
+            raise RunFolderError(f"{path / INFO}: {_first(error)}") from error
         return RunFolder(path, info, list(_read_journal(path / JOURNAL)))
 
     @property
@@ -155,8 +153,13 @@ def _read_journal(path: Path) -> Iterable[Block]:
         try:
             yield Block.model_validate_json(body)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise RunFolderError(f"{path}:{number}: {first['loc'][0]}: {first['msg']}") from error
+            raise RunFolderError(f"{path}:{number}: {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first of the mistakes: where in the record, if anywhere, and what."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
 
 
 def _migrated(stored: Any, path: Path) -> Any:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from scipy import fft, linalg, optimize
 
-from convbench.result import Record, SpecId
+from convbench.result import Duration, Record, SpecId
 from convbench.spec import ConvSpec
 
 Vector = npt.NDArray[np.float64]
@@ -33,15 +34,16 @@ NOISE: Final = (math.log(0.04), 0.7)
 SPREAD: Final = (math.log(0.4), 0.7)
 
 LEAST_S: Final = 1e-9
+MOST_S: Final = 1e9
 
 
 class Measured(Record):
     """What an algorithm took on a shape."""
 
     spec: SpecId
-    threads: int
+    threads: Annotated[int, Field(ge=1, lt=2**31)]
     algorithm: str
-    seconds: float
+    seconds: Duration
 
 
 @lru_cache(maxsize=4096)
@@ -105,6 +107,7 @@ def features(spec: ConvSpec, threads: int) -> tuple[float, ...]:
     )
 
 
+WORKS: Final = 30
 FEATURES: Final = 18
 
 
@@ -115,11 +118,11 @@ def _whole(extent: int) -> int:
 class Fit(Record):
     """A model's parameters; `lengths` are infinite along axes where nothing that was measured differs."""
 
-    rates: tuple[float, ...]
+    rates: Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=WORKS, max_length=WORKS)]
     """Seconds for each of `works`."""
-    lengths: tuple[float, ...]
-    spread: float
-    noise: float
+    lengths: Annotated[tuple[Annotated[float, Field(ge=1e-3)], ...], Field(min_length=FEATURES, max_length=FEATURES)]
+    spread: Annotated[float, Field(ge=1e-3, le=20)]
+    noise: Annotated[float, Field(ge=1e-3, le=20)]
 
 
 class CostModel:
@@ -163,7 +166,8 @@ class CostModel:
         near = _bumps(here, self.points, self.lengths, self.fitted.spread)[0]
         variance = self.fitted.spread**2 - float(near @ linalg.cho_solve(self.factor, near))
         base = math.log(max(float(np.array(works(spec, threads)) @ self.rates), LEAST_S))
-        return base + float(near @ self.weights), math.sqrt(max(variance, 0.0))
+        log = base + float(near @ self.weights)
+        return min(max(log, math.log(LEAST_S)), math.log(MOST_S)), math.sqrt(max(variance, 0.0))
 
     def nearest(self, spec: ConvSpec, threads: int) -> Measured:
         """The measurement that tells most of a shape."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from pydantic import model_validator
+
 from convbench.analysis.cost_model import CostModel, Fit, Measured
 from convbench.result import Record
 from convbench.spec import ConvSpec
@@ -28,6 +30,12 @@ class DispatchTable(Record):
     measured_utc: str
     measured: tuple[Measured, ...]
     fitted: dict[str, Fit]
+
+    @model_validator(mode="after")
+    def _fitted_to_something(self) -> DispatchTable:
+        for name in self.fitted.keys() - {one.algorithm for one in self.measured}:
+            raise ValueError(f"a model of '{name}', which was not measured")
+        return self
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class Bench:
         """Compare the output with the reference; a contender that disagrees is not timed."""
         if self.claim is None:
             return
-        self.judged, self.reason = verdict(np.load(output), case, self.claim)
+        self.judged, self.reason = verdict(np.load(output, allow_pickle=False), case, self.claim)
         self.status = Status.DISAGREED if self.reason else Status.PASSED
 
     def trust(self) -> None:
@@ -210,7 +210,7 @@ class Bench:
         except WorkerFailedError as failure:
             self._fail(failure)
             return
-        judged, reason = verdict(np.load(output), case, self.claim)
+        judged, reason = verdict(np.load(output, allow_pickle=False), case, self.claim)
         if reason:
             self.judged, self.status, self.reason = judged, Status.DISAGREED, f"when timed: {reason}"
 

@@ -143,7 +143,7 @@ class Contender:
     def prepare(self, prepared_path: str) -> Reply | Unsupported:
         """Bind the filter (dy in backward_weights)."""
         assert self.bound_plan is not None
-        plan, self.bound = self.bound_plan, np.load(prepared_path)
+        plan, self.bound = self.bound_plan, np.load(prepared_path, allow_pickle=False)
         prepared, prepare_s = _timed(lambda: plan.prepare(self.bound))
         if isinstance(prepared, Unsupported):
             return prepared
@@ -154,7 +154,7 @@ class Contender:
     def verify(self, input_path: str, output_path: str | None) -> Reply:
         """Execute once into a poisoned output, and leave that for the coordinator if it is to judge it."""
         assert self.prepared is not None
-        x = np.load(input_path)
+        x = np.load(input_path, allow_pickle=False)
         before = x.tobytes() if x.nbytes <= 2**20 else None
         self.x, self.y = self._upload(x), self._upload(np.full(self.spec.output_shape, np.nan, self.spec.dtype))
         if isinstance(self.prepared, ForeignConv):

@@ -74,9 +74,9 @@ def _section(answers: Answers, folder: str) -> Iterator[str]:
     yield escape(info.suite_description)
     yield table(HEAD, (_line(one) for one in answers.claims))
     yield from _everywhere(answers.claims)
-    commit = f", commit {info.git_commit[:12]}" if info.git_commit else ""
+    commit = f", commit {escape(info.git_commit[:12])}" if info.git_commit else ""
     yield (
-        f"`convbench run {info.suite_name}`, {escape(info.started_utc)}, {plural(answers.passes, 'pass', 'passes')} in "
+        f"`convbench run {escape(info.suite_name)}`, {escape(info.started_utc)}, {plural(answers.passes, 'pass', 'passes')} in "
         f"{seconds(effort.wall_s)}{commit}: [{escape(folder)}]({folder})"
     )
 

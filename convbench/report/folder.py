@@ -5,6 +5,8 @@ What draws and writes tables is imported where it is needed: half a second that 
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -99,5 +101,15 @@ def _write_figures(folder: Path, answers: Answers) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     drawn = ((chart.name, draw(answers, chart)) for chart in charts(answers))
     for name, figure in (*drawn, *overviews(answers), *stage_figures(answers)):
-        (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
-        (folder / f"{name}.png").write_bytes(png(figure))
+        stem = file_stem(name)
+        (folder / f"{stem}.svg").write_text(svg(figure), encoding="utf-8")
+        (folder / f"{stem}.png").write_bytes(png(figure))
+
+
+def file_stem(name: str) -> str:
+    """A figure's name as one that every system takes, and that stays in its folder; a name that fits stays itself.
+
+    It may hold what a run says of itself: an axis's name, an algorithm's.
+    """
+    plain = re.sub(r"[^\w.×≈-]", "_", name)[:100]
+    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"

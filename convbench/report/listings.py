@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from convbench.algorithm import ConvAlgorithm
+from convbench.algorithm import ConvAlgorithm, Unsupported
 from convbench.describe import SpecSummary, size
+from convbench.errors import one_line
 from convbench.findings import Finding
 from convbench.machine import Ceilings
 from convbench.report import ceilings as ceilings_table
@@ -99,16 +100,27 @@ def print_algorithms(console: Console, algorithms: Mapping[str, ConvAlgorithm], 
 
 
 def _word_on(algorithm: ConvAlgorithm, spec: ConvSpec) -> str:
-    unsupported = algorithm.supports(spec)
-    return "yes" if unsupported is None else f"no: {unsupported.reason}"
+    reason = _why_not(algorithm, spec)
+    return f"no: {reason}" if reason else "yes"
+
+
+def _why_not(algorithm: ConvAlgorithm, spec: ConvSpec) -> str:
+    """Why it cannot run a problem; nothing where it can. A plug-in that cannot even tell does not end the list."""
+    try:
+        told: object = algorithm.supports(spec)
+    except Exception as error:
+        return f"its supports() raised {type(error).__name__}: {one_line(str(error), 200)}"
+    if told is None:
+        return ""
+    return str(told.reason) if isinstance(told, Unsupported) else f"its supports() gave {one_line(repr(told), 200)}"
 
 
 def _kinds(algorithm: ConvAlgorithm) -> str:
     """Everything, all but a few kinds of problem, a few, or the reason why none."""
-    answers = {kind: algorithm.supports(ConvSpec.parse(spec)) for kind, spec in KINDS.items()}
-    runs = [kind for kind, unsupported in answers.items() if unsupported is None]
+    reasons = {kind: _why_not(algorithm, ConvSpec.parse(spec)) for kind, spec in KINDS.items()}
+    runs = [kind for kind, reason in reasons.items() if not reason]
     if not runs:
-        return next(f"nothing: {unsupported.reason}" for unsupported in answers.values() if unsupported is not None)
+        return f"nothing: {next(iter(reasons.values()))}"
     lacks = [kind for kind in KINDS if kind not in runs]
     if len(lacks) <= 3:
         return "everything" if not lacks else f"everything but {', '.join(lacks)}"

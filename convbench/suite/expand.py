@@ -46,11 +46,11 @@ def expand(suite: SuiteFile, document: Document, folder: Path, network: Network 
     _check_size(suite, document)
     points = (*_swept(suite, document), *_listed(suite, document), *_tabled(suite, document, folder))
     if network is not None:
-        points = tuple(_networked(suite, network))
+        points = tuple(itertools.islice(_networked(suite, network), MAX_CELLS + 1))
     if not points:
         raise document.error((), "the suite names no cell: give sweep, shapes, shapes_from or network")
-    if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows count only now
-        raise document.error(("shapes_from",), f"more than {MAX_CELLS:,} cells")
+    if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows and a network's layers count only now
+        raise document.error(("shapes_from",) if network is None else ("network",), f"more than {MAX_CELLS:,} cells")
     _check_crossovers(suite, points, document)
     _check_claims(suite, points, document)
     _check_targets(suite, points, document)
@@ -61,12 +61,16 @@ def _check_size(suite: SuiteFile, document: Document) -> None:
     default = len(_threads(suite.defaults, {}))
     total = sum(len(_threads(suite.defaults, shape)) if isinstance(shape, dict) else default for shape in suite.shapes)
     for index, sweep in enumerate(suite.sweep):
-        total += math.prod(len(values) for axis, values in sweep.items() if axis != "ground") * (
-            1 if "threads" in sweep else default
-        )
+        total += _size(sweep, default)
         if total > MAX_CELLS:
             place: Place = ("sweep", index)
             raise document.error(place, f"{total:,} cells are more than {MAX_CELLS:,}: the axes' product is too large")
+
+
+def _size(sweep: Settings, default: int) -> int:
+    """How many cells a sweep makes, where it is at `default` numbers of threads unless it says itself."""
+    product = math.prod(len(values) for axis, values in sweep.items() if axis != "ground")
+    return product if "threads" in sweep else product * default
 
 
 def _threads(defaults: Settings, own: Settings) -> tuple[Thread, ...]:
@@ -88,16 +92,19 @@ def between(suite: SuiteFile, document: Document) -> tuple[Point, ...]:
     """The points between those of the sweeps, by the finest step of each crossover that is to be refined."""
     steps = {one["axis"]: (one["refine"], (*at, "refine")) for at, one in written_crossovers(suite) if "refine" in one}
     found: list[Point] = []
+    total = 0
     for axis, (step, place) in steps.items():
         for index, sweep in enumerate(suite.sweep):
             numbers = sorted({value for value in sweep.get(axis, ()) if isinstance(value, int | float)})
             if numbers and (numbers[-1] - numbers[0]) / step > MAX_CELLS:
                 raise document.error(place, f"more than {MAX_CELLS:,} steps of {step:g}")
             values = tuple(value for low, high in itertools.pairwise(numbers) for value in _steps(low, high, step))
-            if values:
-                found += _product(suite, {**sweep, axis: values}, document, index)
-            if sum(len(point.threads) for point in found) > MAX_CELLS:
+            finer = {**sweep, axis: values}
+            total += _size(finer, len(_threads(suite.defaults, {})))
+            if total > MAX_CELLS:
                 raise document.error(place, f"more than {MAX_CELLS:,} cells lie between those of the sweep")
+            if values:
+                found += _product(suite, finer, document, index)
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from convbench.errors import SpecError, SuiteError
-from convbench.spec import ConvSpec, Pair
+from convbench.spec import MAX_EXTENT, ConvSpec, Pair
 from convbench.suite.layers import GLOBAL, kind_of
 from convbench.suite.yaml_lines import Document, Place
 
@@ -211,6 +211,8 @@ def pooled(extent: int, window: int, stride: int, padding: int, *, ceil: bool) -
 
 def _seen(x: Signal, window: Pair, stride: Pair) -> tuple[Pair, Pair]:
     (a, b), (c, d) = ((r + (k - 1) * j, j * s) for r, k, j, s in zip(x.field, window, x.jump, stride, strict=True))
+    if max(a, b, c, d) > MAX_EXTENT:
+        raise SpecError(f"one output sees more of the network's input than {MAX_EXTENT} elements")
     return (a, c), (b, d)
 
 

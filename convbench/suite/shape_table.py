@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from convbench.errors import SpecError, SuiteError
 from convbench.spec import ConvSpec
-from convbench.suite.yaml_lines import one_line, read_text, shorten, unknown
+from convbench.suite.yaml_lines import read_text, shorten, unknown
 
 EXTENTS: Final = ("n", "c", "h", "w", "k", "r", "s")
 COLUMNS: Final = (*EXTENTS, "pad_h", "pad_w", "stride_h", "stride_w", "dilation", "groups")
@@ -44,9 +44,9 @@ def read_shape_table(
     try:
         rows = [(lines.line_num, row) for row in lines if row]
     except csv.Error as error:
-        raise SuiteError(one_line(f"{path}:{lines.line_num}: not valid CSV: {error}")) from error
+        raise SuiteError(f"{path}:{lines.line_num}: not valid CSV: {error}") from error
     if not rows:
-        raise SuiteError(one_line(f"{path}:1: the file is empty"))
+        raise SuiteError(f"{path}:1: the file is empty")
     (_, header), *body = rows
     valid = ("source", "name", *COLUMNS)
     for column in header:
@@ -54,19 +54,19 @@ def read_shape_table(
             problem = (
                 "a column is given twice: " + shorten(column) if column in valid else unknown("column", column, valid)
             )
-            raise SuiteError(one_line(f"{path}:1: {problem}"))
+            raise SuiteError(f"{path}:1: {problem}")
     for column in REQUIRED:
         if column not in header:
-            raise SuiteError(one_line(f"{path}:1: the column '{column}' is missing"))
+            raise SuiteError(f"{path}:1: the column '{column}' is missing")
     found = {row[header.index("source")] for _, row in body if len(row) == len(header)} if "source" in header else set()
     for source in sources:
         if source not in found:
-            raise SuiteError(one_line(f"{path}:1: {unknown('source', source, found)}"))
+            raise SuiteError(f"{path}:1: {unknown('source', source, found)}")
     shapes = []
     for line, row in body:
         where = f"{path}:{line}"
         if len(row) != len(header):
-            raise SuiteError(one_line(f"{where}: {len(row)} values for {len(header)} columns"))
+            raise SuiteError(f"{where}: {len(row)} values for {len(header)} columns")
         cells = dict(zip(header, row, strict=True))
         if not sources or cells.get("source") in sources:
             shape = _shape(cells, batch, where)
@@ -116,5 +116,5 @@ def _shape(cells: dict[str, str], batch: int | None, where: str) -> TableShape:
 
 def _number(text: str, column: str, where: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise SuiteError(one_line(f"{where}: {column}: expected a whole number, not {shorten(repr(text))}"))
+        raise SuiteError(f"{where}: {column}: expected a whole number, not {shorten(repr(text))}")
     return int(text)

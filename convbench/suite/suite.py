@@ -23,7 +23,7 @@ from convbench.suite.claims import claim_of, crossing_of, named
 from convbench.suite.expand import Point, between, expand, written_crossovers
 from convbench.suite.file import SuiteFile, Thread, suite_schema, validated
 from convbench.suite.network import Network, read_network
-from convbench.suite.yaml_lines import Document, Place, one_line, parse_yaml, read_yaml, shorten, unknown
+from convbench.suite.yaml_lines import Document, Place, parse_yaml, read_yaml, shorten, unknown
 
 __all__ = ["Suite", "find_suite", "load_suite", "shape_table_file", "shipped_suites", "suite_from_spec", "suite_schema"]
 
@@ -173,7 +173,7 @@ class Suite(SuiteFile):
 
     def _require(self, kind: str, name: str, valid: Collection[str], place: Place) -> None:
         if name not in valid:
-            raise SuiteError(one_line(f"{self.where(*place)}: {unknown(kind, name, valid)}"))
+            raise SuiteError(f"{self.where(*place)}: {unknown(kind, name, valid)}")
 
 
 def load_suite(path: Path) -> Suite:

@@ -53,7 +53,7 @@ class Document:
         """A one-line error, `file:line: sweep.kernel[2]: message`; the line is that of `key` within the place."""
         steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.known(place)]
         path = "".join(steps).removeprefix(".")
-        return SuiteError(one_line(f"{self.where(*place, *key)}: {path}{': ' if path else ''}{message}"))
+        return SuiteError(f"{self.where(*place, *key)}: {path}{': ' if path else ''}{message}")
 
 
 def read_yaml(path: Path) -> Document:
@@ -103,12 +103,6 @@ def read_text(path: Path) -> str:
         raise _error(file, line, f"not UTF-8: byte {raw[error.start]:#04x} at offset {error.start}") from error
 
 
-def one_line(text: str, limit: int = 1000) -> str:
-    """Text that is safe to print as one line: no control characters, no lone surrogates, not endless."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
-
-
 def unknown(kind: str, word: object, valid: Iterable[str]) -> str:
     """`unknown algorithm 'fftt'; did you mean 'fft'? valid: direct, fft, …`."""
     valid = sorted(valid)
@@ -123,7 +117,7 @@ def shorten(text: str, limit: int = 60) -> str:
 
 
 def _error(file: str, line: int, message: str) -> SuiteError:
-    return SuiteError(one_line(f"{file}:{line}: {message}"))
+    return SuiteError(f"{file}:{line}: {message}")
 
 
 # --- composing ------------------------------------------------------------------------------------
