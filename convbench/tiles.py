@@ -1,0 +1,245 @@
+"""A convolution tile by tile: tile t of y needs tile t of the padded x, and the lines after it that the filter reaches.
+
+    y tile [1,K,T,T']   of   x tile [1,C,T·u,T'·v] and F − u rows, F' − v columns more    (F the filter's extent)
+
+The overlaps are dask's: `map_overlap`, of windows or of pixels. dask is imported when a graph is built.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Any, final
+
+import numba
+import numpy as np
+
+from convbench.algorithm import Array, ConvAlgorithm, PreparedConv, Resources, Unsupported
+from convbench.errors import UnsupportedError
+from convbench.spec import ConvSpec, Pair, Shape4
+from convbench.window import PaddedImage, Window
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How y [N,K,P,Q] is cut: each image by itself, all channels together, into rows and columns of these sizes."""
+
+    spec: ConvSpec
+    rows: Sizes
+    cols: Sizes
+
+    @staticmethod
+    def of(spec: ConvSpec, tile: Pair) -> Tiling:
+        """Into tiles of that extent, or a little less where that makes the last one as large as the others.
+
+        No tile is smaller than what it lends to the one before.
+        """
+        return Tiling(spec, *(_sizes(spec, axis, tile[axis]) for axis in (0, 1)))
+
+    @property
+    def count(self) -> int:
+        """How many tiles there are."""
+        return self.spec.n * len(self.rows) * len(self.cols)
+
+    @property
+    def overlap(self) -> Pair:
+        """Rows and columns that a tile of x takes from the next one."""
+        return _overlap(self.spec, 0), _overlap(self.spec, 1)
+
+    @property
+    def x_chunks(self) -> tuple[Sizes, Sizes, Sizes, Sizes]:
+        """Of the padded x, without overlaps; what no output needs is left out."""
+        down, across = (_reaches(self.spec, axis, sizes) for axis, sizes in enumerate((self.rows, self.cols)))
+        return (1,) * self.spec.n, (self.spec.c,), down, across
+
+    @property
+    def y_chunks(self) -> tuple[Sizes, Sizes, Sizes, Sizes]:
+        """Of y."""
+        return (1,) * self.spec.n, (self.spec.k,), self.rows, self.cols
+
+    def problems(self) -> Mapping[Shape4, ConvSpec]:
+        """What is to be convolved, by the shape of an x tile with its overlaps: at most four kinds, without padding."""
+        kinds = {}
+        _, _, down, across = self.x_chunks
+        for h in _overlapped(down, self.overlap[0]):
+            for w in _overlapped(across, self.overlap[1]):
+                kinds[1, self.spec.c, h, w] = replace(self.spec, n=1, h=h, w=w, padding=((0, 0), (0, 0)))
+        return kinds
+
+    def tile_bytes(self) -> int:
+        """The largest x tile and the largest y tile together."""
+        return self.spec.itemsize * max(
+            math.prod(problem.x_shape) + math.prod(problem.y_shape) for problem in self.problems().values()
+        )
+
+
+@final
+class TilePlan:
+    """An algorithm that is planned for every kind of tile, with a buffer for x; for one thread at a time.
+
+    Raises `WorkspaceTooLargeError`, and `UnsupportedError` with the algorithm's reason.
+    """
+
+    def __init__(self, algorithm: ConvAlgorithm, tiling: Tiling, resources: Resources) -> None:
+        problems = tiling.problems()
+        largest = max(math.prod(shape) for shape in problems)
+        self.workspace_bytes = resources.reserve(largest * tiling.spec.itemsize)
+        self._buffer = np.empty(largest, tiling.spec.dtype)
+        self._plans = []
+        for problem in problems.values():
+            if unsupported := algorithm.supports(problem):
+                raise UnsupportedError(f"{algorithm.name}: {unsupported.reason}")
+            plan = algorithm.plan(problem, less(resources, self.workspace_bytes))
+            self.workspace_bytes += plan.workspace_bytes
+            self._plans.append((problem, plan))
+
+    def prepare(self, w: Array) -> TileConvolver | Unsupported:
+        """With a filter w [K,C/groups,R,S]."""
+        convs = {}
+        for problem, plan in self._plans:
+            conv = plan.prepare(w)
+            if isinstance(conv, Unsupported):
+                return conv
+            convs[problem.x_shape] = conv, problem.y_shape
+        return TileConvolver(convs, self._buffer)
+
+
+@final
+class TileConvolver:
+    """Convolves one tile after the other."""
+
+    def __init__(self, convs: Mapping[Shape4, tuple[PreparedConv, Shape4]], buffer: Array) -> None:
+        self._convs = convs
+        self._buffer = buffer
+
+    def convolve(self, x: Array | Window) -> Array:
+        """The y of an x tile with its overlaps, newly allocated."""
+        conv, y_shape = self._convs[x.shape]  # type: ignore[index]  # of four axes, as every tile
+        tile = self._buffer[: math.prod(x.shape)].reshape(x.shape)
+        if isinstance(x, Window):
+            x.read(tile)
+        else:
+            tile[...] = x
+        y = np.empty(y_shape, tile.dtype)
+        conv.execute(tile, y)
+        return y
+
+
+@final
+class Convolvers:
+    """Convolve tiles for any number of threads, each on one core; as many at once as there are convolvers."""
+
+    def __init__(self, convolvers: Iterable[TileConvolver]) -> None:
+        self._idle: SimpleQueue[TileConvolver] = SimpleQueue()
+        for one in convolvers:
+            self._idle.put(one)
+
+    def __call__(self, x: Array | Window) -> Array:
+        """See `TileConvolver.convolve`."""
+        one = self._idle.get()
+        allowed = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            return one.convolve(x)
+        finally:
+            numba.set_num_threads(allowed)
+            self._idle.put(one)
+
+
+def at_once(threads: int) -> int:
+    """How many tiles may be convolved at once: Numba's own pool of threads takes work from one thread only."""
+    numba.get_num_threads()  # starts the pool
+    layer = numba.threading_layer()  # type: ignore[attr-defined]
+    return 1 if layer == "workqueue" else threads
+
+
+def less(resources: Resources, taken_bytes: int) -> Resources:
+    """What is left for one thread."""
+    limit = resources.memory_limit_bytes
+    return replace(resources, threads=1, memory_limit_bytes=None if limit is None else limit - taken_bytes)
+
+
+# --- the graph ------------------------------------------------------------------------------------
+
+
+def windows_of(image: PaddedImage, tiling: Tiling) -> Any:
+    """The padded image as a dask array whose blocks are windows, a tile each."""
+    import dask.array as da
+
+    meta = np.empty((0, 0, 0, 0), image.dtype)
+    return da.from_array(image, tiling.x_chunks, name=_unique("windows"), asarray=False, meta=meta)
+
+
+def overlapping(x: Any, tiling: Tiling, convolve: Callable[[Array | Window], Array]) -> Any:
+    """y [N,K,P,Q] as a dask array, of the padded x as one in chunks of `tiling.x_chunks`."""
+    import dask.array as da
+
+    return da.map_overlap(
+        convolve,
+        x,
+        depth={axis: (0, overlap) for axis, overlap in enumerate(tiling.overlap, start=2)},
+        boundary="none",
+        trim=False,
+        allow_rechunk=False,
+        align_arrays=False,
+        chunks=tiling.y_chunks,
+        dtype=tiling.spec.dtype,
+        meta=np.empty((0, 0, 0, 0), tiling.spec.dtype),
+        token=_unique("convolved"),
+    )
+
+
+def store(y: Any, target: Any, threads: int, *, lock: bool = False) -> None:
+    """Compute a dask array on so many threads, each tile written to `target` as soon as it is there.
+
+    `lock` where two tiles must not be written at once.
+    """
+    import dask.array as da
+
+    scheduler = {"scheduler": "threads", "num_workers": threads} if threads > 1 else {"scheduler": "synchronous"}
+    da.store(y, target, lock=lock, **scheduler)
+
+
+def _unique(name: str) -> str:
+    """dask takes what has the same name for the same: a name for each graph."""
+    return f"{name}-{uuid.uuid4().hex}"
+
+
+# --- sizes -------------------------------------------------------------------------
+
+
+def tile_extent(spec: ConvSpec, tile_bytes: int) -> Pair:
+    """Rows and columns of y tiles that take so many bytes with their x: whole lines, or a square where those are long."""
+    (u, v), (P, Q) = spec.stride, (spec.p, spec.q)
+    outputs = max(tile_bytes // (spec.itemsize * (spec.c * u * v + spec.k)), 1)
+    side = math.isqrt(outputs)
+    cols = Q if 2 * side >= Q else side
+    return min(max(outputs // cols, 1), P), cols
+
+
+def _overlap(spec: ConvSpec, axis: int) -> int:
+    return max(spec.filter_extent[axis] - spec.stride[axis], 0)
+
+
+def _sizes(spec: ConvSpec, axis: int, size: int) -> Sizes:
+    outputs = (spec.p, spec.q)[axis]
+    even = -(-outputs // -(-outputs // size))
+    least = -(-_overlap(spec, axis) // spec.stride[axis])
+    even = min(max(even, least, 1), outputs)
+    rest = outputs % even
+    return (even,) * (outputs // even) + ((rest,) if rest else ())
+
+
+def _reaches(spec: ConvSpec, axis: int, sizes: Sizes) -> Sizes:
+    """Of the padded x, what each tile does not share with the one before: T·u, and the filter's reach in the last."""
+    stride = spec.stride[axis]
+    return *(size * stride for size in sizes[:-1]), (sizes[-1] - 1) * stride + spec.filter_extent[axis]
+
+
+def _overlapped(chunks: Sizes, overlap: int) -> set[int]:
+    return {*(chunk + overlap for chunk in chunks[:-1]), chunks[-1]}
