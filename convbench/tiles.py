@@ -34,12 +34,12 @@ class Tiling:
     cols: Sizes
 
     @staticmethod
-    def of(spec: ConvSpec, tile: Pair) -> Tiling:
+    def of(spec: ConvSpec, tile: Pair, multiple: Pair = (1, 1)) -> Tiling:
         """Into tiles of that extent, or a little less where that makes the last one as large as the others.
 
-        No tile is smaller than what it lends to the one before.
+        All but the last are multiples of `multiple`; none is smaller than what it lends to the one before.
         """
-        return Tiling(spec, *(_sizes(spec, axis, tile[axis]) for axis in (0, 1)))
+        return Tiling(spec, *(_sizes(spec, axis, tile[axis], multiple[axis]) for axis in (0, 1)))
 
     @property
     def count(self) -> int:
@@ -194,15 +194,19 @@ def overlapping(x: Any, tiling: Tiling, convolve: Callable[[Array | Window], Arr
     )
 
 
-def store(y: Any, target: Any, threads: int, *, lock: bool = False) -> None:
-    """Compute a dask array on so many threads, each tile written to `target` as soon as it is there.
+def store(y: Any, target: Any, threads: int, *, lock: bool = False, client: Any = None) -> None:
+    """Compute a dask array on so many threads, or on a cluster, each tile written to `target` as soon as it is there.
 
     `lock` where two tiles must not be written at once.
     """
     import dask.array as da
 
-    scheduler = {"scheduler": "threads", "num_workers": threads} if threads > 1 else {"scheduler": "synchronous"}
-    da.store(y, target, lock=lock, **scheduler)
+    where: dict[str, Any] = {"scheduler": "threads", "num_workers": threads}
+    if client is not None:
+        where = {"scheduler": client.get}
+    elif threads == 1:
+        where = {"scheduler": "synchronous"}
+    da.store(y, target, lock=lock, **where)
 
 
 def _unique(name: str) -> str:
@@ -214,7 +218,7 @@ def _unique(name: str) -> str:
 
 
 def tile_extent(spec: ConvSpec, tile_bytes: int) -> Pair:
-    """Rows and columns of y tiles that take so many bytes with their x: whole lines, or a square where those are long."""
+    """Rows and columns of y tiles that take so many bytes with their x: whole lines, or squares where they are long."""
     (u, v), (P, Q) = spec.stride, (spec.p, spec.q)
     outputs = max(tile_bytes // (spec.itemsize * (spec.c * u * v + spec.k)), 1)
     side = math.isqrt(outputs)
@@ -226,11 +230,11 @@ def _overlap(spec: ConvSpec, axis: int) -> int:
     return max(spec.filter_extent[axis] - spec.stride[axis], 0)
 
 
-def _sizes(spec: ConvSpec, axis: int, size: int) -> Sizes:
+def _sizes(spec: ConvSpec, axis: int, size: int, multiple: int) -> Sizes:
     outputs = (spec.p, spec.q)[axis]
     even = -(-outputs // -(-outputs // size))
     least = -(-_overlap(spec, axis) // spec.stride[axis])
-    even = min(max(even, least, 1), outputs)
+    even = min(-(-max(even, least, 1) // multiple) * multiple, outputs)
     rest = outputs % even
     return (even,) * (outputs // even) + ((rest,) if rest else ())
 
