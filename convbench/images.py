@@ -75,9 +75,10 @@ def _lines(x: Any, sources: Array, axis: int) -> Any:
     return da.take(x, sources, axis=axis)
 
 
-def multiple_of(target: Any) -> Pair:
-    """What the tiles' extents must be multiples of, for no two of them to be parts of one chunk of the target."""
-    chunks = getattr(target, "shards", None) or getattr(target, "chunks", None)
+def chunks_of(array: Any) -> Pair:
+    """Rows and columns that are read or written together; (1, 1) for what is not in chunks."""
+    names = ("chunksize", "shards", "chunks")  # dask's; Zarr's
+    chunks = next((found for name in names if (found := getattr(array, name, None))), None)
     return (1, 1) if chunks is None else (int(chunks[-2]), int(chunks[-1]))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, final
 
 import numba
@@ -19,13 +21,14 @@ from convbench.algorithm import Array, ConvAlgorithm, MiB, Resources, Unsupporte
 from convbench.api import algorithms
 from convbench.convolution import Pools
 from convbench.errors import OperandError, UnsupportedError, WorkspaceTooLargeError
-from convbench.images import multiple_of, open_source, open_target, padded_dask
+from convbench.images import chunks_of, open_source, open_target, padded_dask
+from convbench.npy_file import SECTOR
 from convbench.operands import check_operand
 from convbench.spec import ConvSpec, Padding, Pair
-from convbench.tiles import Convolvers, TilePlan, Tiling, at_once, less, overlapping, store, tile_extent, windows_of
+from convbench.tiles import Convolvers, TilesPlan, Tiling, at_once, overlapping, store, tile_extent, windows_of
 from convbench.window import PaddedImage, Window
 
-TILE_BYTES: Final = 32 * MiB
+TILE_BYTES: Final = 64 * MiB
 """Of a tile of x and one of y: larger ones are not quicker."""
 LEAST_TILE_BYTES: Final = MiB // 4
 SLACK_BYTES: Final = 48 * MiB
@@ -91,7 +94,8 @@ def convolve_large(
     check_operand("w", w4, spec.w_shape, spec.dtype)
     if algorithm == "auto":
         spec = auto.told_apart(spec, w4)
-    wishes = _Wishes(spec, w4, algorithm, _threads(threads, client), memory_limit_bytes, tile, multiple_of(target))
+    whole = chunks_of(image.array) == chunks_of(target) == (1, 1) and Path(str(target)).suffix != ".zarr"
+    wishes = _Wishes(spec, w4, algorithm, _threads(threads, client), memory_limit_bytes, tile, chunks_of(target), whole)
     with Pools().limited(1):
         ready = wishes.ready()
         tiling = ready.tiling
@@ -100,7 +104,7 @@ def convolve_large(
             blocks = windows_of(PaddedImage(image.pixels, spec), tiling)
         place = open_target(target, image, spec, (tiling.rows[0], tiling.cols[0]))
         task = ready.convolvers if client is None else TileTask(ready.algorithm, tiling, w4, ready.threads)
-        store(overlapping(blocks, tiling, task), place, ready.threads, lock=not wishes.aligned(tiling), client=client)
+        store(overlapping(blocks, tiling, task), place, ready.tiles, lock=not wishes.aligned(tiling), client=client)
     return LargeConvolution(spec, ready.algorithm.name, tiling, ready.threads)
 
 
@@ -111,6 +115,8 @@ class _Ready:
     algorithm: ConvAlgorithm
     tiling: Tiling
     threads: int
+    tiles: int
+    """At once."""
     convolvers: Convolvers
 
 
@@ -124,7 +130,8 @@ class _Wishes:
     threads: int
     memory_limit_bytes: int | None
     tile: Pair | None
-    multiple: Pair
+    target_chunks: Pair
+    whole_lines: bool
 
     def ready(self) -> _Ready:
         """With the largest tiles whose plans keep within the limit."""
@@ -142,10 +149,17 @@ class _Wishes:
     def aligned(self, tiling: Tiling) -> bool:
         """Whether no two tiles of y are parts of one chunk of the target."""
         return all(
-            size % multiple == 0
-            for sizes, multiple in zip((tiling.rows, tiling.cols), self.multiple, strict=True)
+            size % chunk == 0
+            for sizes, chunk in zip((tiling.rows, tiling.cols), self.target_chunks, strict=True)
             for size in sizes[:-1]
         )
+
+    @property
+    def _multiple(self) -> Pair:
+        if self.target_chunks != (1, 1):
+            return self.target_chunks
+        line_bytes = self.spec.q * self.spec.itemsize
+        return SECTOR // math.gcd(SECTOR, line_bytes), 1  # for direct writes of whole lines
 
     def _tilings(self) -> Iterator[Tiling]:
         if self.tile is not None:
@@ -153,30 +167,27 @@ class _Wishes:
             return
         nbytes = TILE_BYTES
         while nbytes >= LEAST_TILE_BYTES:
-            yield Tiling.of(self.spec, tile_extent(self.spec, nbytes), self.multiple)
+            tile = tile_extent(self.spec, nbytes, whole_lines=self.whole_lines)
+            yield Tiling.of(self.spec, tile, self._multiple)
             nbytes //= 2
 
     def _with(self, tiling: Tiling) -> _Ready:
         """Raises `WorkspaceTooLargeError`."""
         threads = min(at_once(self.threads), tiling.count)
-        passing = threads * tiling.tile_bytes()  # y tiles, and pixels as they are read
+        tiles = min(2 * threads + 1, tiling.count)  # while some are convolved, others are read and written
         reasons = []
         for algorithm in self._candidates(tiling):
-            resources = self._resources(passing)
-            convolvers, workspace_bytes = [], 0
             try:
-                for _ in range(threads):
-                    plan = TilePlan(algorithm, tiling, less(resources, workspace_bytes))
-                    workspace_bytes += plan.workspace_bytes
-                    one = plan.prepare(self.w)
-                    if isinstance(one, Unsupported):
-                        raise UnsupportedError(f"{algorithm.name}: {one.reason}")
-                    convolvers.append(one)
+                plan = TilesPlan(algorithm, tiling, self._resources(), threads=threads, tiles=tiles)
             except UnsupportedError as error:
                 reasons.append(str(error))
                 continue
-            self._resources(passing + workspace_bytes).reserve(0)  # now that all is compiled and loaded
-            return _Ready(algorithm, tiling, threads, Convolvers(convolvers))
+            convolvers = plan.prepare(self.w)
+            if isinstance(convolvers, Unsupported):
+                reasons.append(f"{algorithm.name}: {convolvers.reason}")
+                continue
+            self._resources().reserve(plan.workspace_bytes)  # once more, now that all is compiled and loaded
+            return _Ready(algorithm, tiling, threads, tiles, convolvers)
         raise UnsupportedError("; ".join(reasons))
 
     def _candidates(self, tiling: Tiling) -> Iterator[ConvAlgorithm]:
@@ -186,11 +197,11 @@ class _Wishes:
         for choice in auto.choices(algorithms(), max(tiling.problems().values(), key=_work), 1):
             yield algorithms()[choice.algorithm]
 
-    def _resources(self, taken_bytes: int) -> Resources:
-        """What is left beside what is resident now and `taken_bytes`."""
+    def _resources(self) -> Resources:
+        """What is left beside what is resident now."""
         if self.memory_limit_bytes is None:
             return Resources()
-        return Resources(memory_limit_bytes=self.memory_limit_bytes - SLACK_BYTES - _resident_bytes() - taken_bytes)
+        return Resources(memory_limit_bytes=self.memory_limit_bytes - SLACK_BYTES - _resident_bytes())
 
 
 @final
@@ -215,10 +226,12 @@ class TileTask:
         return convolvers(x)
 
     def _convolvers(self) -> Convolvers:
-        resources = Resources()
-        plans = [TilePlan(self.algorithm, self.tiling, resources) for _ in range(at_once(self.threads))]
-        ready = [plan.prepare(self.w) for plan in plans]
-        return Convolvers([one for one in ready if not isinstance(one, Unsupported)])
+        threads = at_once(self.threads)
+        plan = TilesPlan(self.algorithm, self.tiling, Resources(), threads=threads, tiles=threads + 1)
+        convolvers = plan.prepare(self.w)
+        if isinstance(convolvers, Unsupported):
+            raise UnsupportedError(f"{self.algorithm.name}: {convolvers.reason}")
+        return convolvers
 
 
 _making: Final = threading.Lock()

@@ -1,9 +1,17 @@
-"""An image in a .npy file, read and written in pieces and never mapped: mapped pages count as resident."""
+"""An image in a .npy file, read and written in pieces and never mapped: mapped pages count as resident.
+
+Pieces of whole lines are written past the system's cache where they can be. For a page of the cache to be found, filled
+and written costs as much as some filters do; directly it costs next to nothing, and nobody else's pages are lost to
+an image that is larger than memory.
+"""
 
 from __future__ import annotations
 
+import errno
+import math
 import mmap
 import os
+import struct
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +27,9 @@ from convbench.window import Region
 MOST_LINES: Final = 1024
 MOST_BYTES: Final = 2**30
 """Of neighbours in the file that one call reads or writes: Linux takes 1024 pieces, and less than 2 GiB."""
+PAGE: Final = 4096
+SECTOR: Final = 512
+"""What direct writes are in multiples of, in the file and in memory; a disk that wants more is written by the cache."""
 
 
 @final
@@ -28,8 +39,11 @@ class NpyFile:
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int, mode: int) -> None:
         self.path, self.shape, self.dtype, self.offset, self.mode = path, shape, np.dtype(dtype), offset, mode
         self.ndim = len(shape)
-        self._file = os.open(path, mode)
-        weakref.finalize(self, os.close, self._file)
+        self._file = _opened(self, path, mode)
+        try:
+            self._direct = _opened(self, path, mode | os.O_DIRECT) if mode == os.O_RDWR else None
+        except (OSError, AttributeError):  # a file system, or a system, without
+            self._direct = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NpyFile, (self.path, self.shape, self.dtype, self.offset, self.mode)
@@ -51,17 +65,22 @@ class NpyFile:
     @staticmethod
     def create(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> NpyFile:
         """A new one, in place of what was there. Raises `OperandError`."""
+        descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+        text = repr({"descr": descr, "fortran_order": False, "shape": tuple(shape)}).encode("latin1")
+        # A header may be as long as one likes: with that of a page, pixels begin where direct writes may.
+        header = np.lib.format.magic(1, 0) + struct.pack("<H", PAGE - 10) + text.ljust(PAGE - 11) + b"\n"
         try:
-            mapped = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+            path.write_bytes(header)
+            os.truncate(path, PAGE + np.dtype(dtype).itemsize * math.prod(shape))
         except OSError as error:
             raise OperandError(f"{path}: cannot be written: {error.strerror}") from error
-        return NpyFile(path, shape, dtype, mapped.offset, os.O_RDWR)
+        return NpyFile(path, shape, dtype, PAGE, os.O_RDWR)
 
     @staticmethod
     def behind(mapped: np.memmap[Any, Any]) -> NpyFile | None:
         """The file of a memory-mapped array; None for what is a view of one, its own copy, or not in C order."""
-        original = isinstance(mapped.base, mmap.mmap) and mapped.mode != "c"
-        if not original or not mapped.flags.c_contiguous:
+        base: object = mapped.base
+        if not isinstance(base, mmap.mmap) or mapped.mode == "c" or not mapped.flags.c_contiguous:
             return None
         mode = os.O_RDWR if mapped.flags.writeable else os.O_RDONLY
         return NpyFile(Path(str(mapped.filename)), mapped.shape, mapped.dtype, mapped.offset, mode)
@@ -69,21 +88,24 @@ class NpyFile:
     def read(self, region: Region, out: Array) -> None:
         """See `convbench.window.Pixels`. Raises `OperandError` for a file that ends before its array does."""
         if out.dtype == self.dtype:
-            self._each_run(region, out, os.preadv)
+            self._each_run(region, out, self._read)
         else:
             pixels = np.empty(out.shape, self.dtype)
-            self._each_run(region, pixels, os.preadv)
+            self._each_run(region, pixels, self._read)
             out[...] = pixels
 
     def __setitem__(self, region: Region, values: Array) -> None:
-        """Write a region."""
-        self._each_run(region, np.ascontiguousarray(values, self.dtype), os.pwritev)
+        """Write a region. Raises `OperandError`, for a full disk too."""
+        try:
+            self._each_run(region, np.ascontiguousarray(values, self.dtype), self._write)
+        except OSError as error:
+            raise OperandError(f"{self.path}: cannot be written: {error.strerror}") from error
 
-    def _each_run(self, region: Region, lines: Array, move: Callable[[int, Any, int], int]) -> None:
+    def _each_run(self, region: Region, lines: Array, move: Callable[[Sequence[Array], int], int]) -> None:
         """Move lines [N,C,H,W] from or to the file, as many with one call as lie together there."""
         for place, run in self._runs(region, lines):
             expected = sum(line.nbytes for line in run)
-            if move(self._file, run, self.offset + place * self.dtype.itemsize) != expected:
+            if move(run, self.offset + place * self.dtype.itemsize) != expected:
                 raise OperandError(f"{self.path}: ends before its array does")
 
     def _runs(self, region: Region, lines: Array) -> Iterator[tuple[int, Sequence[Array]]]:
@@ -98,3 +120,39 @@ class NpyFile:
                     run = lines[n, c, h : h + together]
                     place = (plane * height + rows.start + h) * width + cols.start
                     yield place, [run] if run.flags.c_contiguous else list(run)
+
+    def _read(self, run: Sequence[Array], place: int) -> int:
+        return os.preadv(self._file, _bytes(run), place)
+
+    def _write(self, run: Sequence[Array], place: int) -> int:
+        """Whole sectors that lie in memory as in the file are written directly; what is left, and all else, not."""
+        nbytes = sum(line.nbytes for line in run)
+        first, last = -(-place // SECTOR) * SECTOR, (place + nbytes) // SECTOR * SECTOR
+        direct = self._direct
+        if direct is None or len(run) > 1 or first >= last or (run[0].ctypes.data + first - place) % SECTOR:
+            return os.pwritev(self._file, _bytes(run), place)
+        pixels = run[0].reshape(-1).view(np.uint8).data
+        before, sectors, after = pixels[: first - place], pixels[first - place : last - place], pixels[last - place :]
+        try:
+            written = os.pwrite(direct, sectors, first)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self._direct = None
+            written = os.pwrite(self._file, sectors, first)
+        return written + os.pwrite(self._file, before, place) + os.pwrite(self._file, after, last)
+
+
+def _bytes(run: Sequence[Array]) -> Sequence[memoryview]:
+    return [line.data for line in run]
+
+
+def _opened(owner: NpyFile, path: Path, mode: int) -> int:
+    try:
+        file = os.open(path, mode)
+    except OSError as error:
+        if mode & getattr(os, "O_DIRECT", 0):
+            raise
+        raise OperandError(f"{path}: cannot be opened: {error.strerror}") from error
+    weakref.finalize(owner, os.close, file)
+    return file

@@ -8,21 +8,28 @@ The overlaps are dask's: `map_overlap`, of windows or of pixels. dask is importe
 from __future__ import annotations
 
 import math
+import mmap
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import Any, final
+from typing import Any, Final, final
 
 import numba
 import numpy as np
 
-from convbench.algorithm import Array, ConvAlgorithm, PreparedConv, Resources, Unsupported
+from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, PreparedConv, Resources, Unsupported
 from convbench.errors import UnsupportedError
 from convbench.spec import ConvSpec, Pair, Shape4
 from convbench.window import PaddedImage, Window
 
+LEAST_LINES: Final = 64
+"""Fewer are not worth being read at once: their overlap is as large, and transforms are cut short."""
+
 Sizes = tuple[int, ...]
+TileConvs = Mapping[tuple[int, ...], tuple[PreparedConv, Shape4]]
+"""By the shape of an x tile: what convolves it, and the shape of y."""
 
 
 @dataclass(frozen=True)
@@ -71,84 +78,120 @@ class Tiling:
                 kinds[1, self.spec.c, h, w] = replace(self.spec, n=1, h=h, w=w, padding=((0, 0), (0, 0)))
         return kinds
 
-    def tile_bytes(self) -> int:
-        """The largest x tile and the largest y tile together."""
-        return self.spec.itemsize * max(
-            math.prod(problem.x_shape) + math.prod(problem.y_shape) for problem in self.problems().values()
-        )
+    def largest(self) -> tuple[Shape4, Shape4]:
+        """The shapes of the largest x tile and of the largest y tile."""
+        problem = max(self.problems().values(), key=lambda one: one.direct_flops)
+        return problem.x_shape, problem.y_shape
 
 
 @final
-class TilePlan:
-    """An algorithm that is planned for every kind of tile, with a buffer for x; for one thread at a time.
+class TileBuffers:
+    """Memory for the x and y of so many tiles at once, used over and over: touched anew, it would cost as much as FFTs.
 
-    Raises `WorkspaceTooLargeError`, and `UnsupportedError` with the algorithm's reason.
+    Of whole pages, as files want it that are written past the system's cache.
     """
 
-    def __init__(self, algorithm: ConvAlgorithm, tiling: Tiling, resources: Resources) -> None:
-        problems = tiling.problems()
-        largest = max(math.prod(shape) for shape in problems)
-        self.workspace_bytes = resources.reserve(largest * tiling.spec.itemsize)
-        self._buffer = np.empty(largest, tiling.spec.dtype)
-        self._plans = []
-        for problem in problems.values():
-            if unsupported := algorithm.supports(problem):
-                raise UnsupportedError(f"{algorithm.name}: {unsupported.reason}")
-            plan = algorithm.plan(problem, less(resources, self.workspace_bytes))
-            self.workspace_bytes += plan.workspace_bytes
-            self._plans.append((problem, plan))
+    def __init__(self, tiling: Tiling, tiles: int, resources: Resources) -> None:
+        extents = [tiling.spec.itemsize * math.prod(shape) for shape in tiling.largest()]
+        self.nbytes = resources.reserve(tiles * sum(extents))
+        self._dtype = np.dtype(tiling.spec.dtype)
+        self._x, self._y = (_Memory(nbytes, tiles) for nbytes in extents)
 
-    def prepare(self, w: Array) -> TileConvolver | Unsupported:
-        """With a filter w [K,C/groups,R,S]."""
-        convs = {}
-        for problem, plan in self._plans:
-            conv = plan.prepare(w)
-            if isinstance(conv, Unsupported):
-                return conv
-            convs[problem.x_shape] = conv, problem.y_shape
-        return TileConvolver(convs, self._buffer)
+    def x(self, shape: Sequence[int]) -> Array:
+        """An array that is nobody else's until it is collected; waits while all are in use."""
+        return self._x.array(shape, self._dtype)
+
+    def y(self, shape: Sequence[int]) -> Array:
+        """See `x`."""
+        return self._y.array(shape, self._dtype)
 
 
 @final
-class TileConvolver:
-    """Convolves one tile after the other."""
+class _Memory:
+    """Blocks of memory that arrays borrow. A view keeps the array that it is of, and that its block."""
 
-    def __init__(self, convs: Mapping[Shape4, tuple[PreparedConv, Shape4]], buffer: Array) -> None:
-        self._convs = convs
-        self._buffer = buffer
+    def __init__(self, nbytes: int, blocks: int) -> None:
+        self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
+        for _ in range(blocks):
+            block = mmap.mmap(-1, nbytes)
+            if hasattr(mmap, "MADV_HUGEPAGE"):
+                block.madvise(mmap.MADV_HUGEPAGE)
+            self._free.put(block)
 
-    def convolve(self, x: Array | Window) -> Array:
-        """The y of an x tile with its overlaps, newly allocated."""
-        conv, y_shape = self._convs[x.shape]  # type: ignore[index]  # of four axes, as every tile
-        tile = self._buffer[: math.prod(x.shape)].reshape(x.shape)
-        if isinstance(x, Window):
-            x.read(tile)
-        else:
-            tile[...] = x
-        y = np.empty(y_shape, tile.dtype)
-        conv.execute(tile, y)
-        return y
+    def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+        block = self._free.get()
+        array: Array = np.ndarray(shape, dtype, buffer=block)
+        weakref.finalize(array, self._free.put, block).atexit = False
+        return array
 
 
 @final
 class Convolvers:
-    """Convolve tiles for any number of threads, each on one core; as many at once as there are convolvers."""
+    """Convolve tiles for any number of threads: as many at once as there are convolvers, each on one core.
 
-    def __init__(self, convolvers: Iterable[TileConvolver]) -> None:
-        self._idle: SimpleQueue[TileConvolver] = SimpleQueue()
+    Other threads may read the next tile, or write the last one, meanwhile.
+    """
+
+    def __init__(self, convolvers: Sequence[TileConvs], buffers: TileBuffers) -> None:
+        self._idle: SimpleQueue[TileConvs] = SimpleQueue()
         for one in convolvers:
             self._idle.put(one)
+        self._buffers = buffers
 
     def __call__(self, x: Array | Window) -> Array:
-        """See `TileConvolver.convolve`."""
-        one = self._idle.get()
+        """The y of an x tile with its overlaps."""
+        tile = self._buffers.x(x.shape)
+        if isinstance(x, Window):
+            x.read(tile)
+        else:
+            tile[...] = x
+        convs = self._idle.get()
         allowed = numba.get_num_threads()
         numba.set_num_threads(1)
         try:
-            return one.convolve(x)
+            conv, y_shape = convs[tile.shape]
+            y = self._buffers.y(y_shape)
+            conv.execute(tile, y)
         finally:
             numba.set_num_threads(allowed)
-            self._idle.put(one)
+            self._idle.put(convs)
+        return y
+
+
+@final
+class TilesPlan:
+    """An algorithm that is planned for every kind of tile, once for each thread, and buffers for `tiles` at once.
+
+    Raises `WorkspaceTooLargeError`, and `UnsupportedError` with the algorithm's reason.
+    """
+
+    def __init__(
+        self, algorithm: ConvAlgorithm, tiling: Tiling, resources: Resources, *, threads: int, tiles: int
+    ) -> None:
+        self._buffers = TileBuffers(tiling, tiles, resources)
+        self.workspace_bytes = self._buffers.nbytes
+        self._plans: list[list[tuple[ConvSpec, ConvPlan]]] = []
+        for _ in range(threads):
+            self._plans.append([])
+            for problem in tiling.problems().values():
+                if unsupported := algorithm.supports(problem):
+                    raise UnsupportedError(f"{algorithm.name}: {unsupported.reason}")
+                plan = algorithm.plan(problem, _for_one_thread(resources, self.workspace_bytes))
+                self.workspace_bytes += plan.workspace_bytes
+                self._plans[-1].append((problem, plan))
+
+    def prepare(self, w: Array) -> Convolvers | Unsupported:
+        """With a filter w [K,C/groups,R,S]."""
+        everybody: list[TileConvs] = []
+        for plans in self._plans:
+            convs: dict[tuple[int, ...], tuple[PreparedConv, Shape4]] = {}
+            for problem, plan in plans:
+                conv = plan.prepare(w)
+                if isinstance(conv, Unsupported):
+                    return conv
+                convs[problem.x_shape] = conv, problem.y_shape
+            everybody.append(convs)
+        return Convolvers(everybody, self._buffers)
 
 
 def at_once(threads: int) -> int:
@@ -158,8 +201,8 @@ def at_once(threads: int) -> int:
     return 1 if layer == "workqueue" else threads
 
 
-def less(resources: Resources, taken_bytes: int) -> Resources:
-    """What is left for one thread."""
+def _for_one_thread(resources: Resources, taken_bytes: int) -> Resources:
+    """What is left for one more plan."""
     limit = resources.memory_limit_bytes
     return replace(resources, threads=1, memory_limit_bytes=None if limit is None else limit - taken_bytes)
 
@@ -217,12 +260,13 @@ def _unique(name: str) -> str:
 # --- sizes -------------------------------------------------------------------------
 
 
-def tile_extent(spec: ConvSpec, tile_bytes: int) -> Pair:
-    """Rows and columns of y tiles that take so many bytes with their x: whole lines, or squares where they are long."""
+def tile_extent(spec: ConvSpec, tile_bytes: int, *, whole_lines: bool = True) -> Pair:
+    """Rows and columns of y tiles that take so many bytes with their x: some whole lines, or else a square."""
     (u, v), (P, Q) = spec.stride, (spec.p, spec.q)
     outputs = max(tile_bytes // (spec.itemsize * (spec.c * u * v + spec.k)), 1)
     side = math.isqrt(outputs)
-    cols = Q if 2 * side >= Q else side
+    enough = max(LEAST_LINES, _overlap(spec, 0))
+    cols = Q if side >= Q or (whole_lines and outputs >= Q * min(enough, P)) else side
     return min(max(outputs // cols, 1), P), cols
 
 

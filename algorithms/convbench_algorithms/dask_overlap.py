@@ -6,7 +6,7 @@ from typing import Final, final
 
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec
-from convbench.tiles import Convolvers, TilePlan, Tiling, at_once, less, overlapping, store, tile_extent, windows_of
+from convbench.tiles import Convolvers, TilesPlan, Tiling, at_once, overlapping, store, tile_extent, windows_of
 from convbench.window import ArrayPixels, PaddedImage
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.direct import Direct
@@ -51,21 +51,14 @@ class _TilesPlan(ConvPlan):
     def __init__(self, spec: ConvSpec, resources: Resources) -> None:
         self.tiling = Tiling.of(spec, tile_extent(spec, resources.tile_limit_bytes // resources.threads))
         self.threads = min(at_once(resources.threads), self.tiling.count)
-        self.workspace_bytes = 0
-        self.plans = []
-        for _ in range(self.threads):
-            plan = TilePlan(tile_algorithm(spec), self.tiling, less(resources, self.workspace_bytes))
-            self.workspace_bytes += plan.workspace_bytes
-            self.plans.append(plan)
+        self.tiles = TilesPlan(tile_algorithm(spec), self.tiling, resources, threads=self.threads, tiles=self.threads)
+        self.workspace_bytes = self.tiles.workspace_bytes
 
     def prepare(self, w: Array) -> PreparedConv | Unsupported:
-        convolvers = []
-        for plan in self.plans:
-            one = plan.prepare(w)
-            if isinstance(one, Unsupported):
-                return one
-            convolvers.append(one)
-        return _TilesConv(self.tiling, Convolvers(convolvers), self.threads)
+        convolvers = self.tiles.prepare(w)
+        if isinstance(convolvers, Unsupported):
+            return convolvers
+        return _TilesConv(self.tiling, convolvers, self.threads)
 
 
 @final
