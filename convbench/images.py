@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from convbench.algorithm import Array
-from convbench.boundary import OUTSIDE, index_maps
+from convbench.boundary import OUTSIDE, index_map
 from convbench.errors import OperandError
 from convbench.npy_file import NpyFile
 from convbench.spec import ConvSpec, Pair, Shape4
-from convbench.window import ArrayPixels, Pixels, Region, needed_extent
+from convbench.tiles import Tiling
+from convbench.window import ArrayPixels, Pixels, Region
 
 
 class Source(NamedTuple):
@@ -53,18 +54,19 @@ def open_source(source: Any) -> Source:
     return Source(array, full, len(shape) == 2)  # type: ignore[arg-type]
 
 
-def padded_dask(source: Source, spec: ConvSpec) -> Any:
-    """A dask array with its padding as far as outputs need it, [N,C,H',W'] in the spec's dtype."""
+def padded_dask(source: Source, tiling: Tiling) -> Any:
+    """A dask array as [N,C,H',W'] in the spec's dtype, padded and cut into x tiles."""
     import dask.array as da
 
-    x = source.array.reshape(source.shape).astype(spec.dtype)
-    for axis, (lines, extent) in enumerate(zip(index_maps(spec), needed_extent(spec), strict=True), start=2):
-        (before, _), inside = spec.padding[axis - 2], x.shape[axis]
+    x = source.array.reshape(source.shape).astype(tiling.spec.dtype)
+    for axis, (padding, extent) in enumerate(zip(tiling.padding, tiling.x_extent, strict=True), start=2):
+        before, inside = padding[0], x.shape[axis]
+        lines = index_map(inside, padding, tiling.spec.boundary)
         parts = [lines[:before], x, lines[before + inside :]]
         padded = [part if part is x else _lines(x, part, axis) for part in parts if part.shape[0]]
         x = da.concatenate(padded, axis=axis)
         x = x[(slice(None),) * axis + (slice(0, extent),)]
-    return x
+    return x.rechunk(tiling.x_chunks)
 
 
 def _lines(x: Any, sources: Array, axis: int) -> Any:

@@ -26,7 +26,7 @@ from convbench.npy_file import SECTOR
 from convbench.operands import check_operand
 from convbench.spec import ConvSpec, Padding, Pair
 from convbench.tiles import Convolvers, TilesPlan, Tiling, at_once, overlapping, store, tile_extent, windows_of
-from convbench.window import PaddedImage, Window
+from convbench.window import Window
 
 TILE_BYTES: Final = 64 * MiB
 """Of a tile of x and one of y: larger ones are not quicker."""
@@ -99,9 +99,7 @@ def convolve_large(
     with Pools().limited(1):
         ready = wishes.ready()
         tiling = ready.tiling
-        blocks = padded_dask(image, spec).rechunk(tiling.x_chunks) if image.is_dask else None
-        if blocks is None:
-            blocks = windows_of(PaddedImage(image.pixels, spec), tiling)
+        blocks = padded_dask(image, tiling) if image.is_dask else windows_of(image.pixels, tiling)
         place = open_target(target, image, spec, (tiling.rows[0], tiling.cols[0]))
         task = ready.convolvers if client is None else TileTask(ready.algorithm, tiling, w4, ready.threads)
         store(overlapping(blocks, tiling, task), place, ready.tiles, lock=not wishes.aligned(tiling), client=client)

@@ -1,4 +1,4 @@
-"""An image in a .npy file, read and written in pieces and never mapped: mapped pages count as resident.
+"""An image in a .npy file, read and written in pieces. Only what is being convolved is mapped: it counts as resident.
 
 Pieces of whole lines are written past the system's cache where they can be. For a page of the cache to be found, filled
 and written costs as much as some filters do; directly it costs next to nothing, and nobody else's pages are lost to
@@ -14,6 +14,7 @@ import os
 import struct
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -28,6 +29,8 @@ MOST_LINES: Final = 1024
 MOST_BYTES: Final = 2**30
 """Of neighbours in the file that one call reads or writes: Linux takes 1024 pieces, and less than 2 GiB."""
 PAGE: Final = 4096
+MADV_POPULATE_READ: Final = 22
+"""Linux's: all pages of a mapping at once, read if need be."""
 SECTOR: Final = 512
 """What direct writes are in multiples of, in the file and in memory; a disk that wants more is written by the cache."""
 
@@ -94,6 +97,28 @@ class NpyFile:
             self._each_run(region, pixels, self._read)
             out[...] = pixels
 
+    def view(self, region: Region, dtype: np.dtype[Any]) -> Array | None:
+        """See `convbench.window.Pixels`: lines that lie together, mapped for as long as the array is there."""
+        images, channels, rows, cols = region
+        one_plane = images.stop - images.start == channels.stop - channels.start == 1
+        if not one_plane or cols != slice(0, self.shape[-1]) or dtype != self.dtype:
+            return None
+        place = self.offset + self._line(images.start, channels.start, rows.start) * self.shape[-1] * dtype.itemsize
+        shape = (1, 1, rows.stop - rows.start, self.shape[-1])
+        first = place // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+        nbytes = place - first + dtype.itemsize * math.prod(shape)
+        try:
+            mapped = mmap.mmap(self._file, nbytes, mmap.MAP_SHARED, mmap.PROT_READ, offset=first)
+        except (OSError, ValueError):  # the file is shorter: `read` says so
+            return None
+        with suppress(OSError):  # before Linux 5.14: page by page, as they are convolved
+            mapped.madvise(MADV_POPULATE_READ)
+        return np.ndarray(shape, dtype, mapped, place - first)
+
+    def _line(self, n: int, c: int, h: int) -> int:
+        plane = n * (self.shape[1] if self.ndim == 4 else 1) + c
+        return plane * self.shape[-2] + h
+
     def __setitem__(self, region: Region, values: Array) -> None:
         """Write a region. Raises `OperandError`, for a full disk too."""
         try:
@@ -110,15 +135,14 @@ class NpyFile:
 
     def _runs(self, region: Region, lines: Array) -> Iterator[tuple[int, Sequence[Array]]]:
         images, channels, rows, cols = region
-        height, width = self.shape[-2:]
+        width = self.shape[-1]
         whole = cols == slice(0, width)
         together = max(min(MOST_LINES, MOST_BYTES // (width * self.dtype.itemsize)), 1) if whole else 1
         for n, image in enumerate(range(images.start, images.stop)):
             for c, channel in enumerate(range(channels.start, channels.stop)):
-                plane = image * (self.shape[1] if self.ndim == 4 else 1) + channel
                 for h in range(0, rows.stop - rows.start, together):
                     run = lines[n, c, h : h + together]
-                    place = (plane * height + rows.start + h) * width + cols.start
+                    place = self._line(image, channel, rows.start + h) * width + cols.start
                     yield place, [run] if run.flags.c_contiguous else list(run)
 
     def _read(self, run: Sequence[Array], place: int) -> int:

@@ -2,6 +2,7 @@
 
     y tile [1,K,T,T']   of   x tile [1,C,T·u,T'·v] and F − u rows, F' − v columns more    (F the filter's extent)
 
+An axis that is not cut keeps its padding, and the algorithm pads; so tiles of whole lines are convolved where they lie.
 The overlaps are dask's: `map_overlap`, of windows or of pixels. dask is imported when a graph is built.
 """
 
@@ -21,8 +22,8 @@ import numpy as np
 
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, PreparedConv, Resources, Unsupported
 from convbench.errors import UnsupportedError
-from convbench.spec import ConvSpec, Pair, Shape4
-from convbench.window import PaddedImage, Window
+from convbench.spec import ConvSpec, Padding, Pair, Shape4
+from convbench.window import PaddedImage, Pixels, Window
 
 LEAST_LINES: Final = 64
 """Fewer are not worth being read at once: their overlap is as large, and transforms are cut short."""
@@ -54,6 +55,11 @@ class Tiling:
         return self.spec.n * len(self.rows) * len(self.cols)
 
     @property
+    def padding(self) -> Padding:
+        """What the tiles' x is padded by before it is cut."""
+        return self._outside(0), self._outside(1)
+
+    @property
     def overlap(self) -> Pair:
         """Rows and columns that a tile of x takes from the next one."""
         return _overlap(self.spec, 0), _overlap(self.spec, 1)
@@ -61,8 +67,12 @@ class Tiling:
     @property
     def x_chunks(self) -> tuple[Sizes, Sizes, Sizes, Sizes]:
         """Of the padded x, without overlaps; what no output needs is left out."""
-        down, across = (_reaches(self.spec, axis, sizes) for axis, sizes in enumerate((self.rows, self.cols)))
-        return (1,) * self.spec.n, (self.spec.c,), down, across
+        return (1,) * self.spec.n, (self.spec.c,), self._reaches(0), self._reaches(1)
+
+    @property
+    def x_extent(self) -> Pair:
+        """Rows and columns of the padded x that is cut."""
+        return sum(self._reaches(0)), sum(self._reaches(1))
 
     @property
     def y_chunks(self) -> tuple[Sizes, Sizes, Sizes, Sizes]:
@@ -70,18 +80,33 @@ class Tiling:
         return (1,) * self.spec.n, (self.spec.k,), self.rows, self.cols
 
     def problems(self) -> Mapping[Shape4, ConvSpec]:
-        """What is to be convolved, by the shape of an x tile with its overlaps: at most four kinds, without padding."""
+        """What is to be convolved, by the shape of an x tile with its overlaps: at most four kinds."""
         kinds = {}
+        down_padding, across_padding = ((0, 0) if self._cut(axis) else self.spec.padding[axis] for axis in (0, 1))
         _, _, down, across = self.x_chunks
         for h in _overlapped(down, self.overlap[0]):
             for w in _overlapped(across, self.overlap[1]):
-                kinds[1, self.spec.c, h, w] = replace(self.spec, n=1, h=h, w=w, padding=((0, 0), (0, 0)))
+                kinds[1, self.spec.c, h, w] = replace(self.spec, n=1, h=h, w=w, padding=(down_padding, across_padding))
         return kinds
 
     def largest(self) -> tuple[Shape4, Shape4]:
         """The shapes of the largest x tile and of the largest y tile."""
         problem = max(self.problems().values(), key=lambda one: one.direct_flops)
         return problem.x_shape, problem.y_shape
+
+    def _cut(self, axis: int) -> bool:
+        return len((self.rows, self.cols)[axis]) > 1
+
+    def _outside(self, axis: int) -> Pair:
+        return self.spec.padding[axis] if self._cut(axis) else (0, 0)
+
+    def _reaches(self, axis: int) -> Sizes:
+        """What each tile does not share with the one before: T·u, and the filter's reach in the last."""
+        if not self._cut(axis):
+            return (self.spec.x_shape[2 + axis],)
+        *sizes, last = (self.rows, self.cols)[axis]
+        stride = self.spec.stride[axis]
+        return *(size * stride for size in sizes), (last - 1) * stride + self.spec.filter_extent[axis]
 
 
 @final
@@ -140,11 +165,13 @@ class Convolvers:
 
     def __call__(self, x: Array | Window) -> Array:
         """The y of an x tile with its overlaps."""
-        tile = self._buffers.x(x.shape)
-        if isinstance(x, Window):
-            x.read(tile)
-        else:
-            tile[...] = x
+        tile = self._where_it_is(x)
+        if tile is None:
+            tile = self._buffers.x(x.shape)
+            if isinstance(x, Window):
+                x.read(tile)
+            else:
+                tile[...] = x
         convs = self._idle.get()
         allowed = numba.get_num_threads()
         numba.set_num_threads(1)
@@ -156,6 +183,11 @@ class Convolvers:
             numba.set_num_threads(allowed)
             self._idle.put(convs)
         return y
+
+    def _where_it_is(self, x: Array | Window) -> Array | None:
+        if isinstance(x, Window):
+            return x.view()
+        return x if x.flags.c_contiguous else None
 
 
 @final
@@ -210,10 +242,11 @@ def _for_one_thread(resources: Resources, taken_bytes: int) -> Resources:
 # --- the graph ------------------------------------------------------------------------------------
 
 
-def windows_of(image: PaddedImage, tiling: Tiling) -> Any:
+def windows_of(pixels: Pixels, tiling: Tiling) -> Any:
     """The padded image as a dask array whose blocks are windows, a tile each."""
     import dask.array as da
 
+    image = PaddedImage(pixels, tiling.spec, tiling.padding, tiling.x_extent)
     meta = np.empty((0, 0, 0, 0), image.dtype)
     return da.from_array(image, tiling.x_chunks, name=_unique("windows"), asarray=False, meta=meta)
 
@@ -281,12 +314,6 @@ def _sizes(spec: ConvSpec, axis: int, size: int, multiple: int) -> Sizes:
     even = min(-(-max(even, least, 1) // multiple) * multiple, outputs)
     rest = outputs % even
     return (even,) * (outputs // even) + ((rest,) if rest else ())
-
-
-def _reaches(spec: ConvSpec, axis: int, sizes: Sizes) -> Sizes:
-    """Of the padded x, what each tile does not share with the one before: T·u, and the filter's reach in the last."""
-    stride = spec.stride[axis]
-    return *(size * stride for size in sizes[:-1]), (sizes[-1] - 1) * stride + spec.filter_extent[axis]
 
 
 def _overlapped(chunks: Sizes, overlap: int) -> set[int]:

@@ -14,17 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from convbench.algorithm import Array
-from convbench.boundary import OUTSIDE, IndexMap, index_maps
-from convbench.spec import ConvSpec, Pair, Shape4
+from convbench.boundary import OUTSIDE, IndexMap, index_map
+from convbench.spec import ConvSpec, Padding, Pair, Shape4
 
 Region = tuple[slice, slice, slice, slice]
 """Of [N,C,H,W], each with a start and a stop."""
-
-
-def needed_extent(spec: ConvSpec) -> Pair:
-    """Rows and columns of the padded x that outputs are made of: (P−1)·u + F, (Q−1)·v + F'."""
-    (u, v), (down, across) = spec.stride, spec.filter_extent
-    return (spec.p - 1) * u + down, (spec.q - 1) * v + across
 
 
 class Pixels(Protocol):
@@ -32,6 +26,9 @@ class Pixels(Protocol):
 
     def read(self, region: Region, out: Array) -> None:
         """Copy a region into `out`, which has its shape and perhaps another dtype."""
+
+    def view(self, region: Region, dtype: np.dtype[Any]) -> Array | None:
+        """A region where it is, if it lies there as a C-contiguous array of that dtype; never written to."""
 
 
 @final
@@ -45,25 +42,39 @@ class ArrayPixels:
         """See `Pixels`."""
         out[...] = self.array[region[4 - self.array.ndim :]]
 
+    def view(self, region: Region, dtype: np.dtype[Any]) -> Array | None:
+        """See `Pixels`."""
+        if not isinstance(self.array, np.ndarray):
+            return None
+        there = self.array.reshape((1,) * (4 - self.array.ndim) + self.array.shape)[region]
+        return np.asarray(there) if there.dtype == dtype and there.flags.c_contiguous else None
+
 
 @final
 class PaddedImage:
-    """x [N,C,H,W] with its padding, as far as outputs need it; indexed by four slices it gives a `Window`."""
+    """x [N,C,H,W] with padding, as much of it as `extent` says; indexed by four slices it gives a `Window`."""
 
     ndim: Final = 4
 
-    def __init__(self, pixels: Pixels, spec: ConvSpec) -> None:
+    def __init__(self, pixels: Pixels, spec: ConvSpec, padding: Padding, extent: Pair) -> None:
         self.pixels = pixels
-        self.shape: Shape4 = (spec.n, spec.c, *needed_extent(spec))
+        self.shape: Shape4 = (spec.n, spec.c, *extent)
         self.dtype = np.dtype(spec.dtype)
-        self._maps = index_maps(spec)
-        self._inside = tuple(
-            (before, before + extent) for (before, _), extent in zip(spec.padding, spec.x_shape[2:], strict=True)
-        )
+        sides = tuple(zip(spec.x_shape[2:], padding, strict=True))
+        self._maps = [index_map(lines, side, spec.boundary) for lines, side in sides]
+        self._inside = [(before, before + lines) for lines, (before, _) in sides]
 
     def __getitem__(self, region: Region) -> Window:
         """The window, unread."""
         return Window(self, _bounds(region, self.shape))
+
+    def view(self, region: Region) -> Array | None:
+        """See `Pixels`; None for what has padding in it."""
+        n, c, *axes = region
+        inside = zip(axes, self._inside, strict=True)
+        rows, cols = (slice(part.start - first, min(part.stop, last) - first) for part, (first, last) in inside)
+        within = rows.start >= 0 and cols.start >= 0 and (_length(rows), _length(cols)) == tuple(map(_length, axes))
+        return self.pixels.view((n, c, rows, cols), self.dtype) if within else None
 
     def read(self, region: Region, out: Array) -> None:
         """Copy a region of the padded image into `out`."""
@@ -100,6 +111,10 @@ class Window:
         inner = _bounds(region, self.shape)
         moved = [slice(a.start + b.start, a.start + b.stop) for a, b in zip(self.region, inner, strict=True)]
         return Window(self.image, tuple(moved))  # type: ignore[arg-type]
+
+    def view(self) -> Array | None:
+        """The pixels where they are, if they can be convolved there."""
+        return self.image.view(self.region)
 
     def read(self, out: Array) -> None:
         """Copy the pixels into `out`, of the window's shape."""

@@ -7,7 +7,7 @@ from typing import Final, final
 from convbench.algorithm import Array, ConvAlgorithm, ConvPlan, ErrorModel, PreparedConv, Resources, Unsupported
 from convbench.spec import ConvSpec
 from convbench.tiles import Convolvers, TilesPlan, Tiling, at_once, overlapping, store, tile_extent, windows_of
-from convbench.window import ArrayPixels, PaddedImage
+from convbench.window import ArrayPixels
 from convbench_algorithms.backward import ForwardAlgorithm
 from convbench_algorithms.direct import Direct
 from convbench_algorithms.fft_overlap_save import FftOverlapSave
@@ -71,5 +71,5 @@ class _TilesConv(PreparedConv):
         self.threads = threads
 
     def execute(self, x: Array, y: Array) -> None:
-        windows = windows_of(PaddedImage(ArrayPixels(x), self.tiling.spec), self.tiling)
+        windows = windows_of(ArrayPixels(x), self.tiling)
         store(overlapping(windows, self.tiling, self.convolvers), y, self.threads)
