@@ -4,6 +4,7 @@ import convbench as cb
 y = cb.conv2d(x, w, padding=1)
 conv = cb.prepare(cb.ConvSpec(c=64, h=56, w=56, k=64, r=3, s=3, padding=1), w, algorithm="winograd_f4")
 cb.algorithms()
+cb.convolve_large("x.npy", w, "y.npy", memory_limit_bytes=2**30)
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convbench.api import algorithms, conv2d, prepare
     from convbench.convolution import Convolution
+    from convbench.large import convolve_large
     from convbench.spec import ConvSpec
 
-__all__ = ["ConvSpec", "Convolution", "algorithms", "conv2d", "prepare"]
+__all__ = ["ConvSpec", "Convolution", "algorithms", "conv2d", "convolve_large", "prepare"]
 
 
 def __getattr__(name: str) -> Any:
@@ -35,6 +37,10 @@ def _found(name: str) -> Any:
         from convbench.convolution import Convolution
 
         return Convolution
+    if name == "convolve_large":
+        from convbench.large import convolve_large
+
+        return convolve_large
     from convbench import api
 
     return getattr(api, name)

@@ -32,11 +32,11 @@ class Known(NamedTuple):
 
 
 def contenders(known: Mapping[str, ConvAlgorithm]) -> tuple[str, ...]:
-    """Whom "auto" chooses among: what runs on the CPU in full precision, and is no other library."""
+    """Whom "auto" chooses among: what runs on the CPU in full precision, allocates nothing, and is no other library."""
     return tuple(
         name
         for name, one in known.items()
-        if one.device == "cpu" and one.precision == "strict" and not {"peer", "textbook"} & one.tags
+        if one.device == "cpu" and one.precision == "strict" and not {"peer", "textbook", "allocates"} & one.tags
     )
 
 

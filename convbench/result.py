@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Required
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, core_schema
-from typing_extensions import Required, TypedDict
+from typing_extensions import TypedDict
 
 from convbench.algorithm import Devices
 from convbench.spec import ConvSpec
@@ -344,6 +344,7 @@ class KnownOptions(TypedDict, total=False):
     wall_s: Seconds
     useful_s: Seconds
     overhead_s: Seconds
+    shard: tuple[Count, Count]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ BUILTIN: tuple[str, ...] = (
     "convbench_algorithms.fft:Fft",
     "convbench_algorithms.fft_overlap_save:FftOverlapSave",
     "convbench_algorithms.fft_overlap_add:FftOverlapAdd",
+    "convbench_algorithms.dask_overlap:DaskOverlap",
     "convbench_algorithms.im2col_tiled:Im2colTiled",
     "convbench_algorithms.gemm1x1:Gemm1x1",
     "convbench_algorithms.shift_gemm:ShiftGemm",

@@ -200,6 +200,7 @@ CASES: dict[str, Cases] = {
             "c4h70w300k3r3s9+stride=2x1+padding=1x4+direction=backward_weights",
         ),
     ),
+    "dask_overlap": Cases((*GENERAL, *BACKWARD_DATA[::3], "h67w131r11s9+padding=10x8+boundary=wrap"), FORWARD_OR_DATA),
     "separable": Cases(
         RANK_ONE,
         {"filter": LOW_RANKS} | FORWARD_OR_DATA,

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of inputs
 """Inputs that are nearly good: bytes cut, doubled and flipped, and values of JSON and YAML swapped for nasty ones."""
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def cut(random: Random, raw: bytes) -> bytes:
     start = random.randrange(len(raw) + 1)
     end = min(start + random.choice((0, 1, 2, 5, 20, 200)), len(raw))
     other = random.randrange(len(raw) + 1)
-    piece = random.choice((b"", raw[start:end] * 2, random.choice(WORDS), raw[other : other + end - start], random.randbytes(3)))
+    piece = random.choice(
+        (b"", raw[start:end] * 2, random.choice(WORDS), raw[other : other + end - start], random.randbytes(3))
+    )
     return raw[:start] + piece + raw[end:]
 
 
@@ -56,7 +59,9 @@ def flip(random: Random, raw: bytes) -> bytes:
     if not raw:
         return random.randbytes(1)
     at = random.randrange(len(raw))
-    return raw[:at] + random.choice((bytes([raw[at] ^ (1 << random.randrange(8))]), random.randbytes(1))) + raw[at + 1 :]
+    return (
+        raw[:at] + random.choice((bytes([raw[at] ^ (1 << random.randrange(8))]), random.randbytes(1))) + raw[at + 1 :]
+    )
 
 
 def torn(random: Random, raw: bytes) -> bytes:
@@ -81,7 +86,11 @@ def number(random: Random, raw: bytes) -> bytes:
     start = end = random.choice(digits)
     while end < len(raw) and 48 <= raw[end] <= 57:
         end += 1
-    return raw[:start] + str(random.choice((0, 1, 2, 9, 64, 4096, 99999, 2**31 - 1, 2**31, 10**18, -1, 1.5))).encode() + raw[end:]
+    return (
+        raw[:start]
+        + str(random.choice((0, 1, 2, 9, 64, 4096, 99999, 2**31 - 1, 2**31, 10**18, -1, 1.5))).encode()
+        + raw[end:]
+    )
 
 
 # --- values -----------------------------------------------------------------------------------------

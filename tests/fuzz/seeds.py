@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of inputs
 """Good inputs of every target, for mutations to start from."""
 
 from __future__ import annotations
@@ -68,12 +69,20 @@ def seeds() -> Mapping[str, Sequence[bytes]]:
     table = next(path for path in shipped_suites().values() if path.name == "smoke.yaml").parent / "shapes"
     lines = (table / "conv_shapes.csv").read_bytes().splitlines(keepends=True)
     return {
-        "spec": [one.spec.id.encode() for one in rich_cells()] + [b"n2c4h9w9k8r3s5+stride=2x1+padding=1.2x0.1+groups=2"],
+        "spec": [one.spec.id.encode() for one in rich_cells()]
+        + [b"n2c4h9w9k8r3s5+stride=2x1+padding=1.2x0.1+groups=2"],
         "suite": [*suites, *(bomb.encode() for bomb in BOMBS)],
         "table": [b"".join(lines[:4]), b"".join(lines[:1] + lines[-3:])],
         "journal": [(GOLDEN / JOURNAL).read_bytes()],
         "run": [rich_run(), golden_run()],
-        "plugin": [PLUGIN, b"import sys\nsys.exit(3)\n", b"raise KeyError\n", b"\x00", b"(" * 3000, b"x = " + b"-" * 90000 + b"1"],
+        "plugin": [
+            PLUGIN,
+            b"import sys\nsys.exit(3)\n",
+            b"raise KeyError\n",
+            b"\x00",
+            b"(" * 3000,
+            b"x = " + b"-" * 90000 + b"1",
+        ],
         "metadata": [json.dumps(METADATA).encode()],
         "image": images(),
         "dispatch": [small_table()],
@@ -119,7 +128,10 @@ def rich_run() -> bytes:
         "core": 1,
     }
     blocks = [one.model_copy(update=more) if one.algorithm == "fft" else one for one in made.blocks()]
-    blocks += [failed(made.cells[0], "opencv", 2, Status.CRASHED, "signal 11"), block(made.cells[1], "direct", 3, [1e-3])]
+    blocks += [
+        failed(made.cells[0], "opencv", 2, Status.CRASHED, "signal 11"),
+        block(made.cells[1], "direct", 3, [1e-3]),
+    ]
     return _run(json.loads(info.model_dump_json()), [one.model_dump_json().encode() for one in blocks])
 
 
