@@ -1,7 +1,7 @@
 """Fuzz all that convbench reads from elsewhere: `python scripts/fuzz.py --count 100000`.
 
-Each target of tests/fuzz/targets.py gets inputs that are nearly good, the same ones for the same seed. An input on which
-anything but a one-line refusal escapes is saved, and told with its cause; `--replay FILE` tries one again. With
+Each target of tests/fuzz/targets.py gets inputs that are nearly good, the same ones for the same seed. An input on
+which anything but a one-line refusal escapes is saved, and told with its cause; `--replay FILE` tries one again. With
 `--atheris` (pip install atheris) the bytes are chosen by what they reach in the code, one target after another.
 """
 
@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "algorithms"), str(ROOT / "tests")]
 
 SHARES = {
-    "spec": 20, "suite": 22, "table": 10, "journal": 10, "run": 12, "plugin": 3, "metadata": 5, "image": 12, "dispatch": 6,
+    "spec": 20, "suite": 22, "table": 10, "journal": 10, "run": 12, "plugin": 3, "metadata": 5, "image": 12,
+    "dispatch": 6,
 }  # fmt: skip
 """Parts of the count: what takes longer gets fewer."""
 SLOW_S = 10.0
@@ -85,7 +86,7 @@ def mutated_inputs(name: str, count: int, asked: argparse.Namespace) -> int:
                 raise
             kind = _kind(error)
             if kind not in kinds:
-                print(f"{name}: {kind}: {ascii(str(error)[:200])}\n    {_saved(asked.crashes, name, raw)}", flush=True)
+                print(f"{name}: {kind}: {str(error)[:200]!a}\n    {_saved(asked.crashes, name, raw)}", flush=True)
             kinds[kind] = kinds.get(kind, 0) + 1
         if (taken := perf_counter() - start) > SLOW_S:
             print(f"{name}: {taken:.1f} s\n    {_saved(asked.crashes, name, raw)}", flush=True)
@@ -128,7 +129,13 @@ def by_coverage(name: str, count: int, crashes: Path) -> int:
     for index, raw in enumerate(seeds()[name]):
         (corpus / str(index)).write_bytes(raw)
     crashes.mkdir(parents=True, exist_ok=True)
-    options = [f"-atheris_runs={count}", "-max_len=65536", "-timeout=60", "-rss_limit_mb=4096", f"-artifact_prefix={crashes}/{name}-"]
+    options = [
+        f"-atheris_runs={count}",
+        "-max_len=65536",
+        "-timeout=60",
+        "-rss_limit_mb=4096",
+        f"-artifact_prefix={crashes}/{name}-",
+    ]
     atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
     atheris.Fuzz()
     return 0

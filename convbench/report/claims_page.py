@@ -76,8 +76,8 @@ def _section(answers: Answers, folder: str) -> Iterator[str]:
     yield from _everywhere(answers.claims)
     commit = f", commit {escape(info.git_commit[:12])}" if info.git_commit else ""
     yield (
-        f"`convbench run {escape(info.suite_name)}`, {escape(info.started_utc)}, {plural(answers.passes, 'pass', 'passes')} in "
-        f"{seconds(effort.wall_s)}{commit}: [{escape(folder)}]({folder})"
+        f"`convbench run {escape(info.suite_name)}`, {escape(info.started_utc)}, "
+        f"{plural(answers.passes, 'pass', 'passes')} in {seconds(effort.wall_s)}{commit}: [{escape(folder)}]({folder})"
     )
 
 

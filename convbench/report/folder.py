@@ -9,15 +9,20 @@ import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
 from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
+from convbench.report.excerpt import excerpt
 from convbench.report.markdown import summary
 from convbench.report.terminal import print_answers
 from convbench.result import Block, RunInfo
+
+MOST_DRAWN: Final = 800
+"""Lines of a huge run that its figures show: on paper there is less room than on a page, and nothing can be picked."""
 
 
 def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
@@ -29,8 +34,9 @@ def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
 
     answers = Answers(info, blocks)
     _write_tables(folder, answers)
-    _write_figures(folder / "figures", answers)
-    (folder / "report.html").write_text(page(answers), encoding="utf-8")
+    shown = excerpt(answers)
+    _write_figures(folder / "figures", shown if shown is answers else excerpt(answers, MOST_DRAWN))
+    (folder / "report.html").write_text(page(answers, shown), encoding="utf-8")
 
 
 def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Block]]]) -> None:

@@ -15,17 +15,20 @@ from fuzz.seeds import seeds
 from fuzz.targets import CUT
 
 NASTY: Final[tuple[Any, ...]] = (
-    None, True, False, 0, 1, -1, 2, 3, 7, 2**31 - 1, 2**31, 2**63, -(2**63), 10**30, 10**400, 0.0, -0.0, 0.5, -1.5, 1e-308, 5e-324,
-    1e308, -1e308, 1e-12, float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", "", " ", "x", "0", "1e999", "direct", "fft",
-    "cpu", "cuda", "passed", "crashed", "../../up", "/tmp/absolute", "a/b", "C:\\x", ".", "..", "a\0b", "a\nb", "\u2028", "\u202e", "é😀",
-    "\ud800", "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='x", "</script><script>x", "{{ 7*7 }}",
-    "{% raw %}", "$x^2$", "[red]x[/]", "[/", "%s%n", "`x`", "|", "x" * 300, "x" * 100_000, [], {}, [[]], [1, 2], [None], {"": ""},
-    {"x": 1}, {"a": {"b": {"c": [1]}}}, "n1c1h9w9k1r3s3", "n1c1h2147483647w2147483647k1r1s1", "same", "float64", "strict", "tf32",
+    None, True, False, 0, 1, -1, 2, 3, 7, 2**31 - 1, 2**31, 2**63, -(2**63), 10**30, 10**400, 0.0, -0.0, 0.5, -1.5,
+    1e-308, 5e-324, 1e308, -1e308, 1e-12, float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", "", " ",
+    "x", "0", "1e999", "direct", "fft", "cpu", "cuda", "passed", "crashed", "../../up", "/tmp/absolute", "a/b",
+    "C:\\x", ".", "..", "a\0b", "a\nb", "\u2028", "\u202e", "é😀", "\ud800", "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>", "' onmouseover='x", "</script><script>x", "{{ 7*7 }}", "{% raw %}", "$x^2$",
+    "[red]x[/]", "[/", "%s%n", "`x`", "|", "x" * 300, "x" * 100_000, [], {}, [[]], [1, 2], [None], {"": ""},
+    {"x": 1}, {"a": {"b": {"c": [1]}}}, "n1c1h9w9k1r3s3", "n1c1h2147483647w2147483647k1r1s1", "same", "float64",
+    "strict", "tf32",
 )  # fmt: skip
 WORDS: Final = (
-    b"", b"\0", b"\n", b"\r", b"\t", b"  ", b"- ", b": ", b"? ", b"&a ", b"*a", b"!!python/name:os.system ", b"!x ", b"| ", b"> ", b"---\n",
-    b"...", b"%YAML 9.9\n", b"[", b"]", b"{", b"}", b"'", b'"', b",", b"#", b"1e400", b".inf", b".nan", b"-1", b"9" * 40, b"9" * 5000,
-    b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800", b"\\x", b"null", b"true", b"~", b"NaN", b"Infinity", b"+", b"=", b"x", b"*4",
+    b"", b"\0", b"\n", b"\r", b"\t", b"  ", b"- ", b": ", b"? ", b"&a ", b"*a", b"!!python/name:os.system ", b"!x ",
+    b"| ", b"> ", b"---\n", b"...", b"%YAML 9.9\n", b"[", b"]", b"{", b"}", b"'", b'"', b",", b"#", b"1e400",
+    b".inf", b".nan", b"-1", b"9" * 40, b"9" * 5000, b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800", b"\\x",
+    b"null", b"true", b"~", b"NaN", b"Infinity", b"+", b"=", b"x", b"*4",
 )  # fmt: skip
 
 Mutation = Callable[[Random, bytes], bytes]
@@ -47,7 +50,9 @@ def cut(random: Random, raw: bytes) -> bytes:
     start = random.randrange(len(raw) + 1)
     end = min(start + random.choice((0, 1, 2, 5, 20, 200)), len(raw))
     other = random.randrange(len(raw) + 1)
-    piece = random.choice((b"", raw[start:end] * 2, random.choice(WORDS), raw[other : other + end - start], random.randbytes(3)))
+    piece = random.choice(
+        (b"", raw[start:end] * 2, random.choice(WORDS), raw[other : other + end - start], random.randbytes(3))
+    )
     return raw[:start] + piece + raw[end:]
 
 
@@ -56,7 +61,9 @@ def flip(random: Random, raw: bytes) -> bytes:
     if not raw:
         return random.randbytes(1)
     at = random.randrange(len(raw))
-    return raw[:at] + random.choice((bytes([raw[at] ^ (1 << random.randrange(8))]), random.randbytes(1))) + raw[at + 1 :]
+    return (
+        raw[:at] + random.choice((bytes([raw[at] ^ (1 << random.randrange(8))]), random.randbytes(1))) + raw[at + 1 :]
+    )
 
 
 def torn(random: Random, raw: bytes) -> bytes:
@@ -81,7 +88,11 @@ def number(random: Random, raw: bytes) -> bytes:
     start = end = random.choice(digits)
     while end < len(raw) and 48 <= raw[end] <= 57:
         end += 1
-    return raw[:start] + str(random.choice((0, 1, 2, 9, 64, 4096, 99999, 2**31 - 1, 2**31, 10**18, -1, 1.5))).encode() + raw[end:]
+    return (
+        raw[:start]
+        + str(random.choice((0, 1, 2, 9, 64, 4096, 99999, 2**31 - 1, 2**31, 10**18, -1, 1.5))).encode()
+        + raw[end:]
+    )
 
 
 # --- values -----------------------------------------------------------------------------------------

@@ -15,10 +15,8 @@ import PIL.Image
 from analysis.synthetic import Synthetic, block, failed, kernel_cells, power_law
 from convbench import dispatching
 from convbench.result import Cell, Status
-from convbench.spec import ConvSpec
 from convbench.store import INFO, JOURNAL
 from convbench.suite import shipped_suites
-from convbench.suite.suite import suite_from_spec
 from fuzz.targets import CUT
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden" / "run_v1"
@@ -49,10 +47,12 @@ BOMBS: Final = (
     "crossovers: {axis: kernel, from: direct, to: fft, refine: 1}",
     f"network:\n  input: 1x9x9\n  batch: [{', '.join(map(str, range(1, 20001)))}]\n"
     f"  layers:\n{''.join(f'  - c{i}: {{conv: 1, k: 1}}{chr(10)}' for i in range(300))}",
-    f"network:\n  input: 1x1x1\n  layers:\n{''.join(f'  - c{i}: {{conv: 1, k: 1, stride: 2147483647}}{chr(10)}' for i in range(500))}",
+    "network:\n  input: 1x1x1\n  layers:\n"
+    f"{''.join(f'  - c{i}: {{conv: 1, k: 1, stride: 2147483647}}{chr(10)}' for i in range(500))}",
     f"defaults: {{threads: [{', '.join(map(str, range(1, 4097)))}]}}\n"
     f"shapes: [{', '.join(f'n1c1h{i}w9k1r1s1' for i in range(1, 2000))}]",
-    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c]",
+    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n"
+    "c: &c [*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c]",
     "sweep: " + "[" * 40 + "]" * 40,
     "name: x\nname: y",
     "shapes: [{h: 9, w: 9, r: 3, s: 3, weight: 1e308}]",
@@ -68,12 +68,20 @@ def seeds() -> Mapping[str, Sequence[bytes]]:
     table = next(path for path in shipped_suites().values() if path.name == "smoke.yaml").parent / "shapes"
     lines = (table / "conv_shapes.csv").read_bytes().splitlines(keepends=True)
     return {
-        "spec": [one.spec.id.encode() for one in rich_cells()] + [b"n2c4h9w9k8r3s5+stride=2x1+padding=1.2x0.1+groups=2"],
+        "spec": [one.spec.id.encode() for one in rich_cells()]
+        + [b"n2c4h9w9k8r3s5+stride=2x1+padding=1.2x0.1+groups=2"],
         "suite": [*suites, *(bomb.encode() for bomb in BOMBS)],
         "table": [b"".join(lines[:4]), b"".join(lines[:1] + lines[-3:])],
         "journal": [(GOLDEN / JOURNAL).read_bytes()],
         "run": [rich_run(), golden_run()],
-        "plugin": [PLUGIN, b"import sys\nsys.exit(3)\n", b"raise KeyError\n", b"\x00", b"(" * 3000, b"x = " + b"-" * 90000 + b"1"],
+        "plugin": [
+            PLUGIN,
+            b"import sys\nsys.exit(3)\n",
+            b"raise KeyError\n",
+            b"\x00",
+            b"(" * 3000,
+            b"x = " + b"-" * 90000 + b"1",
+        ],
         "metadata": [json.dumps(METADATA).encode()],
         "image": images(),
         "dispatch": [small_table()],
@@ -119,7 +127,10 @@ def rich_run() -> bytes:
         "core": 1,
     }
     blocks = [one.model_copy(update=more) if one.algorithm == "fft" else one for one in made.blocks()]
-    blocks += [failed(made.cells[0], "opencv", 2, Status.CRASHED, "signal 11"), block(made.cells[1], "direct", 3, [1e-3])]
+    blocks += [
+        failed(made.cells[0], "opencv", 2, Status.CRASHED, "signal 11"),
+        block(made.cells[1], "direct", 3, [1e-3]),
+    ]
     return _run(json.loads(info.model_dump_json()), [one.model_dump_json().encode() for one in blocks])
 
 
@@ -179,6 +190,3 @@ def small_table() -> bytes:
     measured = [one for name in names for one in [m for m in table.measured if m.algorithm == name][:8]]
     kept = {"measured": tuple(measured), "fitted": {name: table.fitted[name] for name in names}}
     return table.model_copy(update=kept).model_dump_json().encode()
-
-
-__all__ = ["ConvSpec", "rich_run", "seeds", "suite_from_spec"]
