@@ -138,22 +138,25 @@ def _line(block: Block) -> bytes:
 
 def _read_journal(path: Path) -> Iterable[Block]:
     try:
-        text = path.read_bytes()
+        with path.open("rb") as journal:  # line by line: as a whole it may be larger than all that is in it
+            for number, line in enumerate(journal, start=1):
+                if line.endswith(b"\n"):  # else a crash cut it short
+                    yield _block(line[:-1], f"{path}:{number}")
     except FileNotFoundError:
         return
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be read: {error.strerror}") from error
-    *lines, torn = text.split(b"\n")
-    del torn  # what follows the last newline: empty, or the line that a crash cut short
-    for number, line in enumerate(lines, start=1):
-        body, _, checksum = line.rpartition(b',"crc32":')
-        body += b"}"
-        if checksum != b"%d}" % zlib.crc32(body):
-            raise RunFolderError(f"{path}:{number}: the line is damaged (its checksum differs); delete it to go on")
-        try:
-            yield Block.model_validate_json(body)
-        except ValidationError as error:
-            raise RunFolderError(f"{path}:{number}: {_first(error)}") from error
+
+
+def _block(line: bytes, place: str) -> Block:
+    body, _, checksum = line.rpartition(b',"crc32":')
+    body += b"}"
+    if checksum != b"%d}" % zlib.crc32(body):
+        raise RunFolderError(f"{place}: the line is damaged (its checksum differs); delete it to go on")
+    try:
+        return Block.model_validate_json(body)
+    except ValidationError as error:
+        raise RunFolderError(f"{place}: {_first(error)}") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -12,15 +12,20 @@ from convbench.result import Block, Cell, RunInfo, Status
 
 # Gravest first. A contender that failed in any pass has failed: a result that is wrong or that
 # crashes one time in five is not one to pick, however fast the other four were.
-_GRAVITY: Final = (
-    Status.DISAGREED,
-    Status.CRASHED,
-    Status.TIMEOUT,
-    Status.OUT_OF_MEMORY,
-    Status.UNSUPPORTED,
-    Status.PASSED,
-    Status.NOT_REACHED,
-)
+_GRAVITY: Final = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            Status.DISAGREED,
+            Status.CRASHED,
+            Status.TIMEOUT,
+            Status.OUT_OF_MEMORY,
+            Status.UNSUPPORTED,
+            Status.PASSED,
+            Status.NOT_REACHED,
+        )
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,13 @@ def contenders(info: RunInfo, blocks: Sequence[Block]) -> Contenders:
         collected.setdefault((block.cell, block.algorithm), {})[block.pass_index] = block
     merged: Contenders = {}
     for cell in info.cells:
+        key = cell.key
         for algorithm in info.algorithms:
-            passes = collected.get((cell.key, algorithm), {})
+            passes = collected.get((key, algorithm), {})
             ordered = tuple(passes[index] for index in sorted(passes))
             status, reason = merged_status(ordered)
             precision = info.precision.get(algorithm, "strict")
-            merged[cell.key, algorithm] = Contender(cell, algorithm, precision, status, reason, ordered)
+            merged[key, algorithm] = Contender(cell, algorithm, precision, status, reason, ordered)
     return merged
 
 
@@ -67,7 +73,7 @@ def merged_status(blocks: Sequence[Block]) -> tuple[Status, str]:
     """The gravest status of any pass, and its reason; the pass is named where there were several."""
     if not blocks:
         return Status.NOT_REACHED, "the run ended before its turn"
-    decisive = min(blocks, key=lambda block: _GRAVITY.index(block.status))
+    decisive = min(blocks, key=lambda block: _GRAVITY[block.status])
     if len(blocks) == 1 or decisive.status in (Status.PASSED, Status.NOT_REACHED, Status.UNSUPPORTED):
         return decisive.status, decisive.reason
     return decisive.status, f"pass {decisive.pass_index + 1}: {decisive.reason}"
@@ -75,7 +81,8 @@ def merged_status(blocks: Sequence[Block]) -> tuple[Status, str]:
 
 def ranked(cell: Cell, merged: Contenders, info: RunInfo) -> list[Contender]:
     """A cell's timed contenders of one precision class: strict, or the first class that anyone is of."""
-    timed = [c for name in info.algorithms if (c := merged[cell.key, name]).time is not None]
+    key = cell.key
+    timed = [c for name in info.algorithms if (c := merged[key, name]).time is not None]
     classes = {contender.precision for contender in timed}
     for precision in ("strict", "emulated", "tf32", "half", "approximate"):
         if precision in classes:

@@ -186,9 +186,12 @@ class Crossover:
     outcome: Outcome
 
 
-def crossovers(info: RunInfo, blocks: Sequence[Block]) -> list[Crossover]:
-    """Every declared crossing in every group of cells that differ in its axis alone."""
-    merged = contenders(info, blocks)
+def crossovers(info: RunInfo, blocks: Sequence[Block], merged: Contenders | None = None) -> list[Crossover]:
+    """Every declared crossing in every group of cells that differ in its axis alone.
+
+    `merged` are the contenders, for whoever has them already.
+    """
+    merged = merged or contenders(info, blocks)
     return [
         Crossover(curve, outcome(curve)) for crossing in info.crossings for curve in _curves(crossing, info, merged)
     ]

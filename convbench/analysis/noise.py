@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import median
 
 from convbench.analysis.contenders import Contenders
-from convbench.analysis.statistics import block_median, timed
+from convbench.analysis.statistics import block_median, deviation, timed
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ def noise(merged: Contenders) -> Noise:
         within += [_spread([math.log(s) for s in block.samples_s]) for block in blocks if len(block.samples_s) > 1]
         if len(blocks) > 1:
             between.append(_spread([math.log(block_median(block)) for block in blocks]))
-    return Noise(*(float(np.median(spreads)) if spreads else None for spreads in (within, between)))
+    return Noise(*(median(spreads) if spreads else None for spreads in (within, between)))
 
 
 def _spread(logs: list[float]) -> float:
-    return math.expm1(float(np.std(logs, ddof=1)))
+    return math.expm1(deviation(logs, math.fsum(logs) / len(logs)))

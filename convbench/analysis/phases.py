@@ -16,8 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-import numpy as np
+from statistics import median
 
 from convbench.analysis.contenders import Contender, Contenders, ranked
 from convbench.analysis.planning import plan_alone_s
@@ -118,7 +117,7 @@ def cost(contender: Contender) -> Cost:
 
 
 def _middle(quantity: Callable[[Block], float], blocks: Sequence[Block]) -> float:
-    return float(np.median([quantity(block) for block in blocks]))
+    return median(quantity(block) for block in blocks)
 
 
 def _prepare_s(block: Block) -> float:

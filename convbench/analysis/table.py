@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
+from statistics import median
 
-import numpy as np
-
-from convbench.analysis.contenders import Contender, contenders
+from convbench.analysis.contenders import Contender, Contenders, contenders
 from convbench.analysis.machines import by_machine, fingerprint
 from convbench.analysis.roofline import Roof, roof_of
 from convbench.analysis.stages import staged
 from convbench.result import Agreement, Block, Row, RunInfo
 
 
-def rows(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
-    """The run's rows, cell by cell in the suite's order; whoever has no block is not_reached."""
+def rows(info: RunInfo, blocks: Sequence[Block], merged: Contenders | None = None) -> list[Row]:
+    """The run's rows, cell by cell in the suite's order; whoever has no block is not_reached.
+
+    `merged` are its contenders, for whoever has them already.
+    """
     machine = fingerprint(info)
-    return [_row(one, roof_of(info, one), machine) for one in contenders(info, blocks).values()]
+    return [_row(one, roof_of(info, one), machine) for one in (merged or contenders(info, blocks)).values()]
 
 
 def rows_of_all(info: RunInfo, blocks: Sequence[Block]) -> list[Row]:
@@ -69,7 +72,7 @@ def _row(contender: Contender, roof: Roof | None, machine: str) -> Row:
         name=cell.name,
         compile_s=_total(block.compile_s for block in blocks),
         ground=cell.ground,
-        cold_median_s=_median(float(np.median(block.cold_s)) for block in blocks if block.cold_s),
+        cold_median_s=_median(median(block.cold_s) for block in blocks if block.cold_s),
         upload_s=_median(block.upload_s for block in blocks),
         download_s=_median(block.download_s for block in blocks),
         latency_s=_median(block.latency_s for block in blocks),
@@ -94,7 +97,7 @@ def worst_agreement(blocks: Sequence[Block]) -> Agreement | None:
 
 def error_share(agreement: Agreement) -> float:
     """Error as a share of its bound; infinite for a NaN, and for any error where the bound is 0."""
-    if np.isnan(agreement.error):
+    if math.isnan(agreement.error):
         return float("inf")
     if agreement.bound == 0:
         return float("inf") if agreement.error > 0 else 0.0
@@ -103,7 +106,7 @@ def error_share(agreement: Agreement) -> float:
 
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return float(np.median(known)) if known else None
+    return median(known) if known else None
 
 
 def _total(values: Iterable[float | None]) -> float | None:

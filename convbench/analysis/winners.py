@@ -76,9 +76,9 @@ def fastest(field: Sequence[Contender]) -> Contender | None:
     return None if reference is None else min(field, key=lambda one: _ratio_or_estimate(one, reference))
 
 
-def winners(info: RunInfo, blocks: Sequence[Block]) -> dict[str, Winner]:
-    """Cell key → winner, for the cells where anyone passed."""
-    merged = contenders(info, blocks)
+def winners(info: RunInfo, blocks: Sequence[Block], merged: Contenders | None = None) -> dict[str, Winner]:
+    """Cell key → winner, for the cells where anyone passed; `merged` are the contenders of whoever has them already."""
+    merged = merged or contenders(info, blocks)
     found = ((cell.key, winner(cell, merged, info)) for cell in info.cells)
     return {key: best for key, best in found if best is not None}
 

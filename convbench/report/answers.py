@@ -68,17 +68,17 @@ class Answers:
     @cached_property
     def rows(self) -> list[Row]:
         """The rows of `results.csv`."""
-        return rows(self.info, self.blocks)
+        return rows(self.info, self.blocks, self.contenders)
 
     @cached_property
     def winners(self) -> dict[str, Winner]:
         """Cell key → winner."""
-        return winners(self.info, self.blocks)
+        return winners(self.info, self.blocks, self.contenders)
 
     @cached_property
     def crossovers(self) -> list[Crossover]:
         """Every declared crossing in every group."""
-        return crossovers(self.info, self.blocks)
+        return crossovers(self.info, self.blocks, self.contenders)
 
     @cached_property
     def groups(self) -> list[Group]:

@@ -33,6 +33,8 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
     """At most so many of them, the first and the last among them."""
     if len(items) <= most:
         return list(items)
+    if most == 1:
+        return [items[0]]
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]
 
 

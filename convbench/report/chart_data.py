@@ -28,8 +28,8 @@ from convbench.result import Cell
 Json = dict[str, Any]
 
 
-def chart_data(answers: Answers) -> Json:
-    """All that the page's charts show; without views where nothing was timed."""
+def chart_data(answers: Answers, whole: Answers) -> Json:
+    """All that the page's charts show, with the crossovers of the `whole` run; no views where nothing was timed."""
     info, looks = answers.info, styles(answers.info)
     timed = {one.algorithm for one in answers.contenders.values() if one.time is not None}
     leaders = {name for best in answers.winners.values() for name in best.tied}
@@ -52,14 +52,14 @@ def chart_data(answers: Answers) -> Json:
             for cell, one in zip(info.cells, best, strict=True)
         ],
         "views": [
-            *(_along(answers, chart, cells) for chart in charts(answers) if chart.metric is not WORKSPACE),
+            *(_along(answers, whole, chart, cells) for chart in charts(answers) if chart.metric is not WORKSPACE),
             *_trade_offs(answers, cells),
             *_rooflines(answers, cells),
         ],
     }
 
 
-def _along(answers: Answers, chart: Chart, cells: dict[str, int]) -> Json:
+def _along(answers: Answers, whole: Answers, chart: Chart, cells: dict[str, int]) -> Json:
     metric, first = chart.metric, chart.groups[0]
     swept = first.axis is not None
     y: Json = {"unit": metric.unit, "base": metric.base, "floor": zero_line(answers, chart)}
@@ -76,11 +76,11 @@ def _along(answers: Answers, chart: Chart, cells: dict[str, int]) -> Json:
         "note": metric.note,
         "x": {"label": first.axis or "", "unit": "number", "base": 10},
         "y": y,
-        "panels": [_panel(answers, chart, group, cells) for group in chart.groups],
+        "panels": [_panel(answers, whole, chart, group, cells) for group in chart.groups],
     }
 
 
-def _panel(answers: Answers, chart: Chart, group: Group, cells: dict[str, int]) -> Json:
+def _panel(answers: Answers, whole: Answers, chart: Chart, group: Group, cells: dict[str, int]) -> Json:
     names = shown_algorithms(answers, [group], chart.metric)
     at = {cell.key: index for index, cell in enumerate(group.cells)}
     values = {cell.key: _axis(cell, group) if group.axis else at[cell.key] for cell in group.cells}
@@ -108,7 +108,7 @@ def _panel(answers: Answers, chart: Chart, group: Group, cells: dict[str, int]) 
     return (
         found
         | {"x": [values[cell.key] for cell in group.cells]}
-        | ({"marks": list(_marks(answers, group))} if chart.metric is TIME else {})
+        | ({"marks": list(_marks(whole, group))} if chart.metric is TIME else {})
     )
 
 

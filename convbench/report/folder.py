@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,9 +18,13 @@ from convbench.analysis.machines import Part, by_machine, fingerprint
 from convbench.analysis.versus import duel_rows
 from convbench.errors import ConvbenchError
 from convbench.report.answers import Answers
+from convbench.report.excerpt import excerpt
 from convbench.report.markdown import summary
 from convbench.report.terminal import print_answers
 from convbench.result import Block, RunInfo
+
+MOST_DRAWN: Final = 800
+"""Lines of a huge run that its figures show: on paper there is less room than on a page, and nothing can be picked."""
 
 
 def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
@@ -28,19 +33,25 @@ def write_report(folder: Path, info: RunInfo, blocks: Sequence[Block]) -> None:
     The tables are results.csv and, where the suite compares two sides, versus.csv. Of several machines the page
     compares them with the first, and each has figures and a page of its own.
     """
-    from convbench.report.html import comparison_page, page
+    from convbench.report.html import comparison_page
 
     parts = by_machine(info, blocks)
     answers = [Answers(part.info, part.blocks) for part in parts]
     _write_tables(folder, parts, answers)
     if len(answers) == 1:
-        _write_figures(folder / "figures", answers[0])
-        _write(folder / "report.html", page(answers[0]))
+        _write_page(folder / "report.html", folder / "figures", answers[0])
         return
     for number, one in enumerate(answers, start=1):
-        _write_figures(folder / "figures" / f"machine-{number}", one)
-        _write(folder / f"report-machine-{number}.html", page(one))
+        _write_page(folder / f"report-machine-{number}.html", folder / "figures" / f"machine-{number}", one)
     _write(folder / "report.html", comparison_page([part.name for part in parts], answers))
+
+
+def _write_page(path: Path, figures: Path, answers: Answers) -> None:
+    from convbench.report.html import page
+
+    shown = excerpt(answers)
+    _write_figures(figures, shown if shown is answers else excerpt(answers, MOST_DRAWN))
+    _write(path, page(answers, shown))
 
 
 def write_comparison(path: Path, runs: Sequence[tuple[str, RunInfo, Sequence[Block]]]) -> None:

@@ -39,16 +39,22 @@ class Network:
 
         For backward_data the layers are left out that see the input itself: nobody needs its gradient.
         """
+        alike = {direction: self._alike(direction) for direction in self.directions}
         for batch in self.batches:
             for direction in self.directions:
-                names: dict[ConvSpec, list[str]] = {}
-                for leaf in self.leaves:
-                    if leaf.spec is not None and (leaf.x.depth > 0 or direction != "backward_data"):
-                        names.setdefault(replace(leaf.spec, n=batch, direction=direction), []).append(leaf.name)
                 varied: dict[str, AxisValue] = {"batch": batch} if len(self.batches) > 1 else {}
                 varied |= {"direction": direction} if len(self.directions) > 1 else {}
-                for spec, (first, *others) in names.items():
+                for one, (first, *others) in alike[direction].items():
+                    spec = replace(one, n=batch, direction=direction)
                     yield spec, f"{first} +{len(others)}" if others else first, 1 + len(others), varied
+
+    def _alike(self, direction: Direction) -> dict[ConvSpec, list[str]]:
+        """Each distinct convolution that there is in a direction, of one image and forward, and its layers' names."""
+        names: dict[ConvSpec, list[str]] = {}
+        for leaf in self.leaves:
+            if leaf.spec is not None and (leaf.x.depth > 0 or direction != "backward_data"):
+                names.setdefault(leaf.spec, []).append(leaf.name)
+        return names
 
 
 def read_network(suite: SuiteFile, document: Document, folder: Path) -> Network | None:

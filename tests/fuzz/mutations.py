@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - tables of inputs
+
 """Inputs that are nearly good: bytes cut, doubled and flipped, and values of JSON and YAML swapped for nasty ones."""
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from fuzz.seeds import seeds
 from fuzz.targets import CUT
 
 NASTY: Final[tuple[Any, ...]] = (
-    None, True, False, 0, 1, -1, 2, 3, 7, 2**31 - 1, 2**31, 2**63, -(2**63), 10**30, 10**400, 0.0, -0.0, 0.5, -1.5, 1e-308, 5e-324,
-    1e308, -1e308, 1e-12, float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", "", " ", "x", "0", "1e999", "direct", "fft",
-    "cpu", "cuda", "passed", "crashed", "../../up", "/tmp/absolute", "a/b", "C:\\x", ".", "..", "a\0b", "a\nb", "\u2028", "\u202e", "é😀",
-    "\ud800", "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='x", "</script><script>x", "{{ 7*7 }}",
-    "{% raw %}", "$x^2$", "[red]x[/]", "[/", "%s%n", "`x`", "|", "x" * 300, "x" * 100_000, [], {}, [[]], [1, 2], [None], {"": ""},
-    {"x": 1}, {"a": {"b": {"c": [1]}}}, "n1c1h9w9k1r3s3", "n1c1h2147483647w2147483647k1r1s1", "same", "float64", "strict", "tf32",
+    None, True, False, 0, 1, -1, 2, 3, 7, 2**31 - 1, 2**31, 2**63, -(2**63), 10**30, 10**400, 0.0, -0.0, 0.5, -1.5,
+    1e-308, 5e-324, 1e308, -1e308, 1e-12, float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", "", " ",
+    "x", "0", "1e999", "direct", "fft", "cpu", "cuda", "passed", "crashed", "../../up", "/tmp/absolute", "a/b",
+    "C:\\x", ".", "..", "a\0b", "a\nb", "\u2028", "\u202e", "é😀", "\ud800", "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>", "' onmouseover='x", "</script><script>x", "{{ 7*7 }}", "{% raw %}", "$x^2$",
+    "[red]x[/]", "[/", "%s%n", "`x`", "|", "x" * 300, "x" * 100_000, [], {}, [[]], [1, 2], [None], {"": ""},
+    {"x": 1}, {"a": {"b": {"c": [1]}}}, "n1c1h9w9k1r3s3", "n1c1h2147483647w2147483647k1r1s1", "same", "float64",
+    "strict", "tf32",
 )  # fmt: skip
 WORDS: Final = (
-    b"", b"\0", b"\n", b"\r", b"\t", b"  ", b"- ", b": ", b"? ", b"&a ", b"*a", b"!!python/name:os.system ", b"!x ", b"| ", b"> ", b"---\n",
-    b"...", b"%YAML 9.9\n", b"[", b"]", b"{", b"}", b"'", b'"', b",", b"#", b"1e400", b".inf", b".nan", b"-1", b"9" * 40, b"9" * 5000,
-    b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800", b"\\x", b"null", b"true", b"~", b"NaN", b"Infinity", b"+", b"=", b"x", b"*4",
+    b"", b"\0", b"\n", b"\r", b"\t", b"  ", b"- ", b": ", b"? ", b"&a ", b"*a", b"!!python/name:os.system ", b"!x ",
+    b"| ", b"> ", b"---\n", b"...", b"%YAML 9.9\n", b"[", b"]", b"{", b"}", b"'", b'"', b",", b"#", b"1e400",
+    b".inf", b".nan", b"-1", b"9" * 40, b"9" * 5000, b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800", b"\\x",
+    b"null", b"true", b"~", b"NaN", b"Infinity", b"+", b"=", b"x", b"*4",
 )  # fmt: skip
 
 Mutation = Callable[[Random, bytes], bytes]

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - tables of inputs
+
 """Good inputs of every target, for mutations to start from."""
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ import PIL.Image
 from analysis.synthetic import Synthetic, block, failed, kernel_cells, power_law
 from convbench import dispatching
 from convbench.result import Cell, Status
-from convbench.spec import ConvSpec
 from convbench.store import INFO, JOURNAL
 from convbench.suite import shipped_suites
-from convbench.suite.suite import suite_from_spec
 from fuzz.targets import CUT
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden" / "run_v1"
@@ -50,10 +48,12 @@ BOMBS: Final = (
     "crossovers: {axis: kernel, from: direct, to: fft, refine: 1}",
     f"network:\n  input: 1x9x9\n  batch: [{', '.join(map(str, range(1, 20001)))}]\n"
     f"  layers:\n{''.join(f'  - c{i}: {{conv: 1, k: 1}}{chr(10)}' for i in range(300))}",
-    f"network:\n  input: 1x1x1\n  layers:\n{''.join(f'  - c{i}: {{conv: 1, k: 1, stride: 2147483647}}{chr(10)}' for i in range(500))}",
+    "network:\n  input: 1x1x1\n  layers:\n"
+    f"{''.join(f'  - c{i}: {{conv: 1, k: 1, stride: 2147483647}}{chr(10)}' for i in range(500))}",
     f"defaults: {{threads: [{', '.join(map(str, range(1, 4097)))}]}}\n"
     f"shapes: [{', '.join(f'n1c1h{i}w9k1r1s1' for i in range(1, 2000))}]",
-    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c]",
+    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n"
+    "c: &c [*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c]",
     "sweep: " + "[" * 40 + "]" * 40,
     "name: x\nname: y",
     "shapes: [{h: 9, w: 9, r: 3, s: 3, weight: 1e308}]",
@@ -191,6 +191,3 @@ def small_table() -> bytes:
     measured = [one for name in names for one in [m for m in table.measured if m.algorithm == name][:8]]
     kept = {"measured": tuple(measured), "fitted": {name: table.fitted[name] for name in names}}
     return table.model_copy(update=kept).model_dump_json().encode()
-
-
-__all__ = ["ConvSpec", "rich_run", "seeds", "suite_from_spec"]

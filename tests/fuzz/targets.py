@@ -49,7 +49,6 @@ FIGURES_OF: Final = 64
 MOST_CELLS: Final = 2000
 """Of so many at most are the cells made; all of a suite's are counted."""
 PROBLEMS: Final = ("n1c1h32w32k1r3s3", "c8h14w14k16r3s3+padding=1", "n8c64h56w56k64r1s1+stride=2")
-NAMES: Final = ("naive", "direct", "fft", "im2col", "fft_overlap_add", "separable", "winograd_f4", "opencv")
 
 
 told: Final[Counter[str]] = Counter()
@@ -76,6 +75,12 @@ def scratch() -> Path:
     held = tempfile.TemporaryDirectory(prefix="convbench-fuzz-")
     _kept.append(held)
     return Path(held.name)
+
+
+@cache
+def builtin() -> dict[str, ConvAlgorithm]:
+    """The algorithms that suites may name."""
+    return catalog.builtin()
 
 
 _kept: list[tempfile.TemporaryDirectory[str]] = []
@@ -118,8 +123,8 @@ def table(raw: bytes) -> None:
 
 def _use_suite(path: Path) -> None:
     loaded = load_suite(path)
-    tags = {name: frozenset({"cpu", *(["peer"] if name == "opencv" else [])}) for name in NAMES}
-    loaded.gate_limits(dict.fromkeys(NAMES))
+    tags = {name: one.tags for name, one in builtin().items()}
+    loaded.gate_limits(tags)
     selected = loaded.select(tags)
     loaded.sides(tags, selected, 2)
     loaded.claimed(selected)
