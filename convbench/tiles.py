@@ -62,7 +62,8 @@ class Tiling:
     @property
     def overlap(self) -> Pair:
         """Rows and columns that a tile of x takes from the next one."""
-        return _overlap(self.spec, 0), _overlap(self.spec, 1)
+        down, across = (_overlap(self.spec, axis) if self._cut(axis) else 0 for axis in (0, 1))
+        return down, across
 
     @property
     def x_chunks(self) -> tuple[Sizes, Sizes, Sizes, Sizes]:
@@ -138,7 +139,7 @@ class _Memory:
     def __init__(self, nbytes: int, blocks: int) -> None:
         self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
         for _ in range(blocks):
-            block = mmap.mmap(-1, nbytes)
+            block = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 block.madvise(mmap.MADV_HUGEPAGE)
             self._free.put(block)
