@@ -62,7 +62,8 @@ class Tiling:
     @property
     def overlap(self) -> Pair:
         """Rows and columns that a tile of x takes from the next one."""
-        return _overlap(self.spec, 0), _overlap(self.spec, 1)
+        down, across = (_overlap(self.spec, axis) if self._cut(axis) else 0 for axis in (0, 1))
+        return down, across
 
     @property
     def x_chunks(self) -> tuple[Sizes, Sizes, Sizes, Sizes]:
@@ -89,10 +90,14 @@ class Tiling:
                 kinds[1, self.spec.c, h, w] = replace(self.spec, n=1, h=h, w=w, padding=(down_padding, across_padding))
         return kinds
 
-    def largest(self) -> tuple[Shape4, Shape4]:
-        """The shapes of the largest x tile and of the largest y tile."""
-        problem = max(self.problems().values(), key=lambda one: one.direct_flops)
-        return problem.x_shape, problem.y_shape
+    def largest_bytes(self) -> Pair:
+        """Of the largest x tile with its overlaps, and of the largest y tile."""
+        problems = self.problems().values()
+        x, y = (
+            max(map(math.prod, shapes))
+            for shapes in zip(*((one.x_shape, one.y_shape) for one in problems), strict=True)
+        )
+        return x * self.spec.itemsize, y * self.spec.itemsize
 
     def _cut(self, axis: int) -> bool:
         return len((self.rows, self.cols)[axis]) > 1
@@ -117,10 +122,10 @@ class TileBuffers:
     """
 
     def __init__(self, tiling: Tiling, tiles: int, resources: Resources) -> None:
-        extents = [tiling.spec.itemsize * math.prod(shape) for shape in tiling.largest()]
-        self.nbytes = resources.reserve(tiles * sum(extents))
+        largest = tiling.largest_bytes()
+        self.nbytes = resources.reserve(tiles * sum(largest))
         self._dtype = np.dtype(tiling.spec.dtype)
-        self._x, self._y = (_Memory(nbytes, tiles) for nbytes in extents)
+        self._x, self._y = (_Memory(nbytes, tiles) for nbytes in largest)
 
     def x(self, shape: Sequence[int]) -> Array:
         """An array that is nobody else's until it is collected; waits while all are in use."""
@@ -138,7 +143,7 @@ class _Memory:
     def __init__(self, nbytes: int, blocks: int) -> None:
         self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
         for _ in range(blocks):
-            block = mmap.mmap(-1, nbytes)
+            block = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 block.madvise(mmap.MADV_HUGEPAGE)
             self._free.put(block)

@@ -1,4 +1,3 @@
-
 """Inputs that are nearly good: bytes cut, doubled and flipped, and values of JSON and YAML swapped for nasty ones."""
 
 from __future__ import annotations

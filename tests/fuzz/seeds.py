@@ -1,4 +1,3 @@
-
 """Good inputs of every target, for mutations to start from."""
 
 from __future__ import annotations
