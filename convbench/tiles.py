@@ -93,10 +93,8 @@ class Tiling:
     def largest_bytes(self) -> Pair:
         """Of the largest x tile with its overlaps, and of the largest y tile."""
         problems = self.problems().values()
-        x, y = (
-            max(map(math.prod, shapes))
-            for shapes in zip(*((one.x_shape, one.y_shape) for one in problems), strict=True)
-        )
+        x = max(math.prod(one.x_shape) for one in problems)
+        y = max(math.prod(one.y_shape) for one in problems)
         return x * self.spec.itemsize, y * self.spec.itemsize
 
     def _cut(self, axis: int) -> bool:
