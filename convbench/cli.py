@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -48,6 +50,8 @@ Device = Annotated[str | None, typer.Option(metavar="cpu|cuda", help="the device
 
 def main() -> None:
     """Run the command line; mistakes become one line and an exit code, never a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt_once)
     try:
         code = app(standalone_mode=False)
     except ConvbenchError as error:
@@ -57,12 +61,25 @@ def main() -> None:
         code = ExitCode.INTERRUPTED
     except typer.Exit as leave:
         code = leave.exit_code
+    except OSError as error:
+        complaints.print(f"convbench: {_place(error)}{error.strerror or error}", markup=False)
+        code = ExitCode.BAD_INPUT
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own usage errors have one
             raise
         complaints.print(f"convbench: {error.format_message()}", markup=False)
         code = ExitCode.BAD_INPUT
     sys.exit(int(code or 0))
+
+
+def _interrupt_once(_number: int, _frame: FrameType | None) -> NoReturn:
+    """The first Ctrl-C ends the run; a second one must not cut short what saves the results."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _place(error: OSError) -> str:
+    return f"{error.filename}: " if error.filename else ""
 
 
 @app.command()

@@ -131,12 +131,20 @@ def reopen(path: Path, *, here: bool = True) -> RunFolder:
     theirs, ours = folder.info.machine.get("fingerprint"), machine.fingerprint()
     if theirs != ours:
         raise RunFolderError(f"{path}: was measured on another machine ({theirs}, this is {ours}); start a run anew")
-    folder.mend()
     return folder
 
 
 def measure(folder: RunFolder, observer: Observer) -> None:
-    """Measure what the run still lacks. When interrupted, all that was measured is in the journal."""
+    """Measure what the run still lacks. When interrupted, all that was measured is in the journal.
+
+    Raises `RunFolderError` where another process is measuring it, or the journal cannot be written.
+    """
+    with folder.locked():
+        folder.mend()
+        _measure(folder, observer)
+
+
+def _measure(folder: RunFolder, observer: Observer) -> None:
     options = folder.info.options
     coordinator = coordinator_of(folder, observer, options["budget_s"], options["memory_limit_bytes"])
     try:

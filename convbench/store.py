@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,6 +100,26 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{target}: cannot be written: {error.strerror}") from error
         self.info = info
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from appending; the lock goes with this one, however it ends.
+
+        Raises `RunFolderError` where another process has it, or the journal cannot be written.
+        """
+        path = self.path / JOURNAL
+        try:
+            journal = path.open("ab")
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be written: {error.strerror}") from error
+        with journal:
+            try:
+                flock(journal, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                raise RunFolderError(f"{self.path}: another process is measuring this run") from None
+            except OSError:
+                pass  # a file system that knows no locks
+            yield
 
     def mend(self) -> None:
         """Cut a torn last line off the journal, so that appending starts on a line of its own."""

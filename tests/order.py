@@ -23,7 +23,7 @@ def _names() -> frozenset[str]:
 def scope_of(nodeid: str) -> str:
     """A test's scope."""
     path, _, test = nodeid.partition("::")
-    if path.startswith(("tests/runs/", "tests/gate/")):
+    if path.startswith(("tests/runs/", "tests/faults/", "tests/gate/")):
         return "runs"
     if path.startswith("tests/contract/"):
         named = next((word for word in re.split(r"\W+", test) if word in _names()), None)

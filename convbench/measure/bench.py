@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -42,6 +42,13 @@ def verdict(y: Array, case: Case, claim: Claim) -> tuple[Agreement, str]:
         return judged, f"{shown} ({claim.model.source}); {judged.detail}".rstrip("; ")
     strict = claim.precision == "strict" and case.plain
     return judged, agreement.precision_lost(y, case.reference) if strict else ""
+
+
+def trespass(reply: Mapping[str, Any]) -> str:
+    """What execute did to memory that is not its own, as its worker has found."""
+    if reply["input_changed"]:
+        return "execute changed its input x"
+    return "execute wrote outside of its output y" if reply["overrun"] else ""
 
 
 @final
@@ -101,8 +108,8 @@ class Bench:
             self._fail(failure)
             return
         self.warmup_s, self.accelerated = [executed["execute_s"]], executed["accelerated"]
-        if executed["input_changed"]:
-            self.status, self.reason = Status.DISAGREED, "execute changed its input x"
+        if reason := trespass(executed):
+            self.status, self.reason = Status.DISAGREED, reason
             return
         self.claim = Claim(ErrorModel(executed["norm"], executed["bound"], executed["source"]), executed["precision"])
 
@@ -206,11 +213,12 @@ class Bench:
         if self.status is not Status.PASSED or not self.samples_s or self.claim is None:
             return
         try:
-            self._ask("last", output_path=str(output))
+            found = self._ask("last", output_path=str(output))
         except WorkerFailedError as failure:
             self._fail(failure)
             return
         judged, reason = verdict(np.load(output, allow_pickle=False), case, self.claim)
+        reason = trespass(found) or reason
         if reason:
             self.judged, self.status, self.reason = judged, Status.DISAGREED, f"when timed: {reason}"
 

@@ -14,6 +14,7 @@ import psutil
 
 from convbench.agreement import WORK_LIMIT, Reference, reference
 from convbench.algorithm import Array
+from convbench.errors import ConvbenchError
 from convbench.operands import operands
 from convbench.spec import ConvSpec
 
@@ -69,9 +70,12 @@ class Cases:
         return case
 
     def _save(self, kind: str, array: Array) -> Path:
-        descriptor, name = tempfile.mkstemp(prefix=kind, suffix=".npy", dir=self.folder)
-        with os.fdopen(descriptor, "wb") as stream:
-            np.save(stream, array)
+        try:
+            descriptor, name = tempfile.mkstemp(prefix=kind, suffix=".npy", dir=self.folder)
+            with os.fdopen(descriptor, "wb") as stream:
+                np.save(stream, array)
+        except OSError as error:
+            raise ConvbenchError(f"{self.folder}: no room for an operand of {array.nbytes:,} bytes") from error
         return Path(name)
 
     def _make_room(self, size: int) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from convbench.machine import usable_cores
-from convbench.measure.nursery import die_with_parent
+from convbench.measure.processes import die_with_parent
 
 SHORTEST_S: Final = 0.05
 LONGEST_S: Final = 2.0

@@ -7,7 +7,6 @@ paid once a pass and thread count here, not once a contender.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import importlib
 import json
@@ -16,17 +15,16 @@ import os
 import random
 import signal
 import socket
-import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import NoReturn, final
 
 from convbench.algorithm import ConvAlgorithm
 from convbench.measure.compilations import load_registries
+from convbench.measure.processes import die_with_parent, kill_group, lead_group
 from convbench.measure.worker import serve
-
-PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
@@ -37,7 +35,9 @@ def main() -> None:
     parser.add_argument("--plugin", type=Path, action="append", default=[])
     options = parser.parse_args()
 
-    die_with_parent()
+    family = Family()
+    signal.signal(signal.SIGTERM, family.end)
+    die_with_parent(signal.SIGTERM)  # not SIGKILL: there may be processes that only this one knows of
     control = socket.socket(fileno=options.control)
     module, _, function = options.loader.partition(":")
     try:
@@ -48,21 +48,37 @@ def main() -> None:
     load_registries()
     gc.freeze()  # the libraries' own objects: no collection in a worker need look at them again
     control.send(json.dumps({"ready": sorted(algorithms)}).encode())
-    _serve_forks(control, algorithms)
+    _serve_forks(control, algorithms, family)
 
 
-def _serve_forks(control: socket.socket, algorithms: Mapping[str, ConvAlgorithm]) -> None:
+@final
+class Family:
+    """The workers that have not been reaped."""
+
+    def __init__(self) -> None:
+        self.pids: set[int] = set()
+
+    def end(self, _number: int = 0, _frame: FrameType | None = None) -> NoReturn:
+        """End them, whatever they have started, and this process. Fit to be a signal's handler."""
+        for pid in self.pids:
+            kill_group(pid)
+        os._exit(0)
+
+
+def _serve_forks(control: socket.socket, algorithms: Mapping[str, ConvAlgorithm], family: Family) -> None:
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
         if not message:
-            return
+            family.end()
         request = json.loads(message)
         if request["do"] == "fork":
             pid = _fork(control, descriptors[0], algorithms[request["algorithm"]])
+            family.pids.add(pid)
             os.close(descriptors[0])
             reply = {"pid": pid}
         else:
             _, status = os.waitpid(request["pid"], 0)
+            family.pids.discard(request["pid"])
             reply = {"exit": os.waitstatus_to_exitcode(status)}
         control.send(json.dumps(reply).encode())
 
@@ -73,8 +89,11 @@ def _fork(control: socket.socket, descriptor: int, algorithm: ConvAlgorithm) -> 
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:
+        lead_group(pid)  # here as well as there: whoever kills the group next must find it
         return pid
     try:
+        lead_group()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent()
         control.close()
         moved = _move_memory()
@@ -92,12 +111,6 @@ def _move_memory() -> tuple[mmap.mmap, bytearray]:
     """
     drawn = random.SystemRandom()
     return mmap.mmap(-1, drawn.randrange(1, 1 << 12) * mmap.PAGESIZE), bytearray(drawn.randrange(1, 1 << 16))
-
-
-def die_with_parent() -> None:
-    """However the parent dies, kill -9 included, this process goes too, even out of an endless loop."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import platform
 import random
 import socket
 import traceback
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
@@ -35,6 +36,7 @@ from convbench.algorithm import (
 )
 from convbench.machine import caches
 from convbench.measure.compilations import Compilations, Compiled
+from convbench.measure.guarded import Guarded
 from convbench.measure.yardsticks import Yardsticks
 from convbench.result import Status
 from convbench.spec import ConvSpec
@@ -58,8 +60,15 @@ SLOW: Final = 0.75
 BACK_OFF_S: Final = 0.1
 """For a device whose clock has gone down, to cool."""
 
+CLOCK_TRIES: Final = 3
+"""Batches, at most, until there is one during which the clock has not stepped back."""
+
 Reply = dict[str, Any]
 T = TypeVar("T")
+
+
+class NoRoomError(Exception):
+    """An output cannot be handed over: nothing that its contender could help."""
 
 
 def serve(connection: socket.socket, algorithm: ConvAlgorithm) -> None:
@@ -81,6 +90,8 @@ def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Repl
     before = contender.compiled
     try:
         result = getattr(contender, action)(**arguments)
+    except NoRoomError as error:
+        return {"no_room": str(error)}
     except MemoryError as error:
         return {"failed": Status.OUT_OF_MEMORY, "reason": str(error) or "the allocation failed"}
     except Exception as error:
@@ -102,6 +113,8 @@ class Contender:
     bound: Array
     x: Array
     y: Array
+    guarded: Guarded
+    x_checksum: int
     call: TimedCall
     result: Any
     accelerator: Accelerator | None = None
@@ -155,8 +168,10 @@ class Contender:
         """Execute once into a poisoned output, and leave that for the coordinator if it is to judge it."""
         assert self.prepared is not None
         x = np.load(input_path, allow_pickle=False)
-        before = x.tobytes() if x.nbytes <= 2**20 else None
-        self.x, self.y = self._upload(x), self._upload(np.full(self.spec.output_shape, np.nan, self.spec.dtype))
+        self.x_checksum = _checksum(x)
+        self.guarded = Guarded(self.spec.output_shape, self.spec.dtype)
+        self.guarded.array.fill(np.nan)
+        self.x, self.y = self._upload(x), self._upload(self.guarded.array)
         if isinstance(self.prepared, ForeignConv):
             if self.accelerator is None:
                 _keep_freed_memory()
@@ -170,12 +185,12 @@ class Contender:
         self.y.fill(np.nan)  # the timed calls have to write it anew
         model = self.algorithm.error_model(self.spec)
         return {
+            **self._trespasses(),
             "execute_s": execute_s,
             "norm": model.norm,
             "bound": model.bound,
             "source": model.source,
             "precision": self.algorithm.precision,
-            "input_changed": before is not None and before != self._download(self.x).tobytes(),
             "accelerated": self.accelerator is not None,
         }
 
@@ -267,7 +282,7 @@ class Contender:
     def last(self, output_path: str) -> Reply:
         """Leave what the last timed call wrote for the coordinator to judge."""
         self._save_output(output_path)
-        return {}
+        return self._trespasses()
 
     def overhead(self, batches: int) -> Reply:
         """What the sampling loop itself costs: the median of batches of one call that does nothing."""
@@ -283,17 +298,26 @@ class Contender:
         self.prepared = None
         self.bound_plan = None
         self.bound = self.x = self.y = np.empty(0)
+        self.guarded = Guarded((0,), np.uint8)
         gc.collect()
         peak_bytes, self.peak_bytes = self.peak_bytes or _peak_bytes(), None
         return {"peak_rss_bytes": peak_bytes}
 
     def _batch_s(self, batch: int) -> float:
-        self.result = None
-        if self.accelerator is None:
-            batch_s, self.result = self.call.batch(batch)
-        else:
-            batch_s, self.result = self.accelerator.batch(self.call.function, self.call.arguments, batch)
-        return batch_s
+        for _ in range(CLOCK_TRIES):
+            self.result = None
+            if self.accelerator is None:
+                batch_s, self.result = self.call.batch(batch)
+            else:
+                batch_s, self.result = self.accelerator.batch(self.call.function, self.call.arguments, batch)
+            if batch_s >= 0:
+                return batch_s
+        raise RuntimeError(f"the clock stepped back in each of {CLOCK_TRIES} batches")
+
+    def _trespasses(self) -> Reply:
+        """What execute must leave alone, and whether it has: x, and the memory before and behind y."""
+        input_changed = _checksum(self._download(self.x)) != self.x_checksum
+        return {"input_changed": input_changed, "overrun": not self.guarded.intact}
 
     def _done_s(self, work: Callable[[], Any]) -> float:
         """Until it is done, by the host's clock."""
@@ -322,7 +346,11 @@ class Contender:
         """y, into which a library's own result is copied first."""
         if isinstance(self.prepared, ForeignConv):
             self.prepared.deliver(self.result, self.y)
-        np.save(output_path, self._download(self.y))
+        y = self._download(self.y)
+        try:
+            np.save(output_path, y)
+        except OSError as error:
+            raise NoRoomError(f"{Path(output_path).parent}: no room for an output of {y.nbytes:,} bytes") from error
 
 
 @dataclass(frozen=True)
@@ -361,6 +389,11 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
     start = perf_counter_ns()
     result = work()
     return result, (perf_counter_ns() - start) * 1e-9
+
+
+def _checksum(array: Array) -> int:
+    """Of its bytes, which takes no memory beside it: the peak of what is resident is measured."""
+    return zlib.crc32(array.data)
 
 
 def _place(error: Exception) -> str:

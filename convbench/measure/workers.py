@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +19,12 @@ from typing import Any, Final, final
 
 from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
 from convbench.machine import THREAD_VARIABLES
+from convbench.measure.processes import kill_group
 from convbench.result import Cell, Status
 
 POLL_S: Final = 0.05
 START_LIMIT_S: Final = 120.0
+NURSERY_GONE: Final = "the process that workers are forked from is gone; convbench run --resume goes on with the run"
 
 # Idle threads sleep, so that none spins on a core that another contender, or another library's pool, needs; but
 # they wait some 50 µs first, or each call of a sample would have to wake them anew (docs/decisions/0009).
@@ -79,6 +82,8 @@ class Nursery:
             start_new_session=True,  # Ctrl-C is for the coordinator, which then ends the workers in order
         )
         theirs.close()
+        self.forked: set[int] = set()
+        """Workers that have not been reaped."""
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self.process.pid, cores)
 
@@ -95,17 +100,27 @@ class Nursery:
         if algorithm not in self.algorithms:
             raise UnknownAlgorithmError(f"unknown algorithm '{algorithm}'; valid: {choices(self.algorithms)}")
         ours, theirs = socket.socketpair()
-        socket.send_fds(self.control, [json.dumps({"do": "fork", "algorithm": algorithm}).encode()], [theirs.fileno()])
+        request = json.dumps({"do": "fork", "algorithm": algorithm}).encode()
+        try:
+            socket.send_fds(self.control, [request], [theirs.fileno()])
+        except OSError:
+            raise ConvbenchError(NURSERY_GONE) from None
         theirs.close()
-        return Worker(self, int(self._receive(START_LIMIT_S)["pid"]), ours)
+        pid = int(self._receive(START_LIMIT_S)["pid"])
+        self.forked.add(pid)
+        return Worker(self, pid, ours)
 
     def exit_code(self, pid: int) -> int:
         """How a dead worker ended: minus the signal's number if one killed it."""
         self.control.send(json.dumps({"do": "wait", "pid": pid}).encode())
-        return int(self._receive(START_LIMIT_S)["exit"])
+        code = int(self._receive(START_LIMIT_S)["exit"])
+        self.forked.discard(pid)  # another process may get the number
+        return code
 
     def close(self) -> None:
-        """End the nursery and, with it, all of its workers."""
+        """End the nursery, all of its workers, and whatever they have started."""
+        for pid in self.forked:
+            kill_group(pid)
         self.process.kill()
         self.process.wait()
         self.control.close()
@@ -149,12 +164,16 @@ class Worker:
             elif monotonic() >= deadline:
                 self.kill()
                 raise WorkerFailedError(Status.TIMEOUT, f"{action} took longer than {timeout_s:.3g} s", alive=False)
-            elif (resident := self._resident_bytes()) > most_bytes:
+            elif (resident := self._resident_bytes()) == 0:
+                raise self._died(action)  # and a child of it holds the connection open
+            elif resident is not None and resident > most_bytes:
                 self.kill()
                 shown = f"{action} reached {resident / 2**20:,.0f} MiB, the limit is {most_bytes / 2**20:,.0f}"
                 raise WorkerFailedError(Status.OUT_OF_MEMORY, shown, alive=False)
         line, _, self.pending = self.pending.partition(b"\n")
         reply = json.loads(line)
+        if "no_room" in reply:
+            raise ConvbenchError(reply["no_room"])
         if "failed" in reply:
             raise WorkerFailedError(Status(reply["failed"]), reply["reason"], alive=True)
         result: dict[str, Any] = reply["ok"]
@@ -166,12 +185,11 @@ class Worker:
             os.sched_setaffinity(self.pid, [core])
 
     def kill(self) -> None:
-        """End the process, whatever it is doing, and reap it."""
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            self.nursery.exit_code(self.pid)
-        except (OSError, ConvbenchError):
-            pass  # it has gone already, perhaps with its nursery
+        """End the process, whatever it is doing and has started, and reap it."""
+        if self.pid in self.nursery.forked:
+            kill_group(self.pid)
+            with suppress(OSError, ConvbenchError):  # it has gone already, with its nursery
+                self.nursery.exit_code(self.pid)
         self.connection.close()
 
     def _read(self, action: str) -> None:
@@ -184,20 +202,22 @@ class Worker:
         self.pending += received
 
     def _died(self, action: str) -> WorkerFailedError:
+        """How it ended. Raises `ConvbenchError` where its nursery is gone, which no contender is to blame for."""
         self.connection.close()
         try:
-            os.kill(self.pid, signal.SIGKILL)  # it may have closed its socket and live on; to the dead it does nothing
+            kill_group(self.pid)  # it may have closed its socket and live on, or have left children behind
             code = self.nursery.exit_code(self.pid)
         except (OSError, ConvbenchError):
-            return WorkerFailedError(Status.CRASHED, f"{action}: the worker process is gone", alive=False)
+            raise ConvbenchError(NURSERY_GONE) from None
         ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         return WorkerFailedError(Status.CRASHED, f"{action}: {ended}", alive=False)
 
-    def _resident_bytes(self) -> int:
+    def _resident_bytes(self) -> int | None:
+        """Nothing is resident of the dead; None where the system does not tell."""
         try:
             pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         except (OSError, IndexError):
-            return 0
+            return None
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
