@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, get_args
@@ -91,10 +92,11 @@ def _from_file(path: Path) -> list[ConvAlgorithm]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):  # stdout is for what was asked for
+            spec.loader.exec_module(module)
         classes = [c for c in vars(module).values() if _is_algorithm(c) and c.__module__ == name]
         algorithms = [c() for c in classes]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         own = [frame for frame in inspect.trace() if Path(frame.filename).resolve() == path.resolve()]
         line = f":{own[-1].lineno}" if own else ""
         raise ConvbenchError(f"{path}{line}: {type(error).__name__}: {error}") from error
