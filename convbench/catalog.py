@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Set
+from contextlib import redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, get_args
@@ -94,7 +95,8 @@ def _from_file(path: Path) -> list[ConvAlgorithm]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):  # stdout is for what was asked for
+            spec.loader.exec_module(module)
         classes = [c for c in vars(module).values() if _is_algorithm(c) and c.__module__ == name]
         algorithms = [c() for c in classes]
     except (Exception, SystemExit) as error:

@@ -46,6 +46,7 @@ class Cases:
         _sweep(place)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
         self.output = self.folder / "output.npy"
+        self.output.touch()  # made by a contender, it would have that one's permissions
         self._kept: dict[ConvSpec, tuple[Case, int]] = {}
 
     def __enter__(self) -> Cases:

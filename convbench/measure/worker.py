@@ -16,6 +16,7 @@ import traceback
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import repeat
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -60,6 +61,9 @@ SLOW: Final = 0.75
 BACK_OFF_S: Final = 0.1
 """For a device whose clock has gone down, to cool."""
 
+FULL: Final = (ENOSPC, EDQUOT, EFBIG, None)
+"""How a system says that there is no room; NumPy says it without a number."""
+
 CLOCK_TRIES: Final = 3
 """Batches, at most, until there is one during which the clock has not stepped back."""
 
@@ -94,7 +98,7 @@ def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Repl
         return {"no_room": str(error)}
     except MemoryError as error:
         return {"failed": Status.OUT_OF_MEMORY, "reason": str(error) or "the allocation failed"}
-    except Exception as error:
+    except BaseException as error:  # sys.exit among them: it is the coordinator who ends workers
         return {"failed": Status.CRASHED, "reason": f"{action}: {type(error).__name__}: {_place(error)}"}
     if isinstance(result, Unsupported):
         return {"failed": Status.UNSUPPORTED, "reason": result.reason}
@@ -350,6 +354,8 @@ class Contender:
         try:
             np.save(output_path, y)
         except OSError as error:
+            if error.errno not in FULL:
+                raise
             raise NoRoomError(f"{Path(output_path).parent}: no room for an output of {y.nbytes:,} bytes") from error
 
 
@@ -396,11 +402,12 @@ def _checksum(array: Array) -> int:
     return zlib.crc32(array.data)
 
 
-def _place(error: Exception) -> str:
-    """The error's text and the innermost line, on one line."""
+def _place(error: BaseException) -> str:
+    """The error's text and the innermost line, on one line, with nothing that a terminal would obey."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return " ".join(str(error).split())[:300] + place
+    text = "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(error).split()))
+    return text[:300] + place
 
 
 def _reset_peak() -> None:
