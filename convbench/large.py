@@ -25,11 +25,21 @@ from convbench.images import chunks_of, open_source, open_target, padded_dask
 from convbench.npy_file import SECTOR
 from convbench.operands import check_operand
 from convbench.spec import ConvSpec, Padding, Pair
-from convbench.tiles import Convolvers, TilesPlan, Tiling, at_once, overlapping, store, tile_extent, windows_of
+from convbench.tiles import (
+    Convolvers,
+    TilesPlan,
+    Tiling,
+    at_once,
+    overlapping,
+    store,
+    tile_extent,
+    whole_lines_bytes,
+    windows_of,
+)
 from convbench.window import Window
 
-TILE_BYTES: Final = 64 * MiB
-"""Of a tile of x and one of y: larger ones are not quicker."""
+TILE_BYTES: Final = 32 * MiB
+"""Of a tile of x and one of y, but where that is too few lines: larger ones are not quicker."""
 LEAST_TILE_BYTES: Final = MiB // 4
 SLACK_BYTES: Final = 48 * MiB
 """What Python, dask and the system's allocator take beside the tiles."""
@@ -163,7 +173,7 @@ class _Wishes:
         if self.tile is not None:
             yield Tiling.of(self.spec, self.tile)
             return
-        nbytes = TILE_BYTES
+        nbytes = max(TILE_BYTES, whole_lines_bytes(self.spec)) if self.whole_lines else TILE_BYTES
         while nbytes >= LEAST_TILE_BYTES:
             tile = tile_extent(self.spec, nbytes, whole_lines=self.whole_lines)
             yield Tiling.of(self.spec, tile, self._multiple)

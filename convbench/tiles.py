@@ -25,8 +25,8 @@ from convbench.errors import UnsupportedError
 from convbench.spec import ConvSpec, Padding, Pair, Shape4
 from convbench.window import PaddedImage, Pixels, Window
 
-LEAST_LINES: Final = 64
-"""Fewer are not worth being read at once: their overlap is as large, and transforms are cut short."""
+LEAST_LINES: Final = 128
+"""With fewer, overlaps are as large as tiles, and transforms are cut short."""
 
 Sizes = tuple[int, ...]
 TileConvs = Mapping[tuple[int, ...], tuple[PreparedConv, Shape4]]
@@ -298,12 +298,21 @@ def _unique(name: str) -> str:
 
 def tile_extent(spec: ConvSpec, tile_bytes: int, *, whole_lines: bool = True) -> Pair:
     """Rows and columns of y tiles that take so many bytes with their x: some whole lines, or else a square."""
-    (u, v), (P, Q) = spec.stride, (spec.p, spec.q)
-    outputs = max(tile_bytes // (spec.itemsize * (spec.c * u * v + spec.k)), 1)
+    P, Q = spec.p, spec.q
+    outputs = max(tile_bytes // _output_bytes(spec), 1)
     side = math.isqrt(outputs)
-    enough = max(LEAST_LINES, _overlap(spec, 0))
-    cols = Q if side >= Q or (whole_lines and outputs >= Q * min(enough, P)) else side
+    cols = Q if side >= Q or (whole_lines and tile_bytes >= whole_lines_bytes(spec)) else side
     return min(max(outputs // cols, 1), P), cols
+
+
+def whole_lines_bytes(spec: ConvSpec) -> int:
+    """Of the fewest whole lines that are worth being a tile."""
+    return min(max(LEAST_LINES, _overlap(spec, 0)), spec.p) * spec.q * _output_bytes(spec)
+
+
+def _output_bytes(spec: ConvSpec) -> int:
+    """What an output takes in tiles of x and y."""
+    return spec.itemsize * (spec.c * spec.stride[0] * spec.stride[1] + spec.k)
 
 
 def _overlap(spec: ConvSpec, axis: int) -> int:
