@@ -14,7 +14,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, final
 
 import numba
@@ -126,7 +126,7 @@ class TileBuffers:
         self._x, self._y = (_Memory(nbytes, tiles) for nbytes in largest)
 
     def x(self, shape: Sequence[int]) -> Array:
-        """An array that is nobody else's until it is collected; waits while all are in use."""
+        """An array that is nobody else's until it is collected."""
         return self._x.array(shape, self._dtype)
 
     def y(self, shape: Sequence[int]) -> Array:
@@ -139,15 +139,22 @@ class _Memory:
     """Blocks of memory that arrays borrow. A view keeps the array that it is of, and that its block."""
 
     def __init__(self, nbytes: int, blocks: int) -> None:
+        self._nbytes = nbytes
         self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
         for _ in range(blocks):
-            block = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            if hasattr(mmap, "MADV_HUGEPAGE"):
-                block.madvise(mmap.MADV_HUGEPAGE)
-            self._free.put(block)
+            self._free.put(self._block())
+
+    def _block(self) -> mmap.mmap:
+        block = mmap.mmap(-1, self._nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            block.madvise(mmap.MADV_HUGEPAGE)
+        return block
 
     def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-        block = self._free.get()
+        try:
+            block = self._free.get_nowait()
+        except Empty:  # somebody keeps an array for longer than a tile's time: to wait for that might be for ever
+            block = self._block()
         array: Array = np.ndarray(shape, dtype, buffer=block)
         weakref.finalize(array, self._free.put, block).atexit = False
         return array
