@@ -24,6 +24,7 @@ class Source(NamedTuple):
     """An image, its shape as [N,C,H,W], and how it is read: pixel by pixel, or as a dask array."""
 
     array: Any
+    path: Path | None
     shape: Shape4
     planar: bool
     """Whether it is [H,W]."""
@@ -51,7 +52,8 @@ def open_source(source: Any) -> Source:
     if len(shape) not in (2, 4) or math.prod(shape) == 0 or dtype.kind not in "buif":
         raise OperandError(f"source must be of real numbers [H,W] or [N,C,H,W], not {dtype} {list(shape)}")
     full = shape if len(shape) == 4 else (1, 1, *shape)
-    return Source(array, full, len(shape) == 2)  # type: ignore[arg-type]
+    path = Path(source) if isinstance(source, str | Path) else getattr(array, "path", None)
+    return Source(array, path if isinstance(path, Path) else None, full, len(shape) == 2)  # type: ignore[arg-type]
 
 
 def padded_dask(source: Source, tiling: Tiling) -> Any:
@@ -101,9 +103,15 @@ def open_target(target: Any, source: Source, spec: ConvSpec, tile: Pair) -> Any:
         target = NpyFile.behind(target) or target
     if not hasattr(target, "shape") or not hasattr(target, "__setitem__"):
         raise OperandError(f"target must be a path, or an array that can be written, not {type(target).__name__}")
+    if target is source.array or (isinstance(target, np.ndarray) and _may_overlap(target, source.array)):
+        raise OperandError("target and source overlap in memory: give the target an array of its own")
     if tuple(target.shape) != shape:
         raise OperandError(f"target must have the shape {list(shape)}, not {list(target.shape)}")
     return target if isinstance(target, NpyFile) else _Target(target)
+
+
+def _may_overlap(target: Array, source: object) -> bool:
+    return isinstance(source, np.ndarray) and np.may_share_memory(target, source)
 
 
 @final
@@ -131,7 +139,7 @@ def _opened(source: str | Path) -> Any:
 
 
 def _created(path: Path, source: Source, shape: Sequence[int], dtype: str, tile: Pair) -> Any:
-    if isinstance(source.array, NpyFile) and path.exists() and path.samefile(source.array.path):
+    if source.path is not None and path.exists() and path.samefile(source.path):
         raise OperandError(f"{path}: is the source: give the target a name of its own")
     if path.suffix == ".npy":
         return NpyFile.create(path, tuple(shape), dtype)

@@ -25,11 +25,21 @@ from convbench.images import chunks_of, open_source, open_target, padded_dask
 from convbench.npy_file import SECTOR
 from convbench.operands import check_operand
 from convbench.spec import ConvSpec, Padding, Pair
-from convbench.tiles import Convolvers, TilesPlan, Tiling, at_once, overlapping, store, tile_extent, windows_of
+from convbench.tiles import (
+    Convolvers,
+    TilesPlan,
+    Tiling,
+    at_once,
+    overlapping,
+    store,
+    tile_extent,
+    whole_lines_bytes,
+    windows_of,
+)
 from convbench.window import Window
 
-TILE_BYTES: Final = 64 * MiB
-"""Of a tile of x and one of y: larger ones are not quicker."""
+TILE_BYTES: Final = 32 * MiB
+"""Of a tile of x and one of y, but where that is too few lines: larger ones are not quicker."""
 LEAST_TILE_BYTES: Final = MiB // 4
 SLACK_BYTES: Final = 48 * MiB
 """What Python, dask and the system's allocator take beside the tiles."""
@@ -39,7 +49,7 @@ KEPT: Final = 2
 
 @dataclass(frozen=True)
 class LargeConvolution:
-    """How it was done: the problem, who convolved the tiles, how y was cut, how many tiles at once."""
+    """How it was done: the problem, who convolved the tiles, how y was cut, on how many threads."""
 
     spec: ConvSpec
     algorithm: str
@@ -82,6 +92,10 @@ def convolve_large(
             raise OperandError(f"convolve_large needs {module}: pip install 'convbench[{extra}]'")
     if client is not None and isinstance(target, np.ndarray) and not isinstance(target, np.memmap):
         raise OperandError("target is an array of this process, which a cluster's workers cannot write to: give a path")
+    if not isinstance(w, np.ndarray):
+        raise OperandError(f"w must be a numpy array, not {type(w).__name__}")
+    if tile is not None and min(tile) < 1:
+        raise OperandError(f"tile must be of one row and one column or more, not {tile}")
     image = open_source(source)
     w4 = w[None, None] if image.planar and w.ndim == 2 else w
     n, c, height, width = image.shape
@@ -163,7 +177,7 @@ class _Wishes:
         if self.tile is not None:
             yield Tiling.of(self.spec, self.tile)
             return
-        nbytes = TILE_BYTES
+        nbytes = max(TILE_BYTES, whole_lines_bytes(self.spec)) if self.whole_lines else TILE_BYTES
         while nbytes >= LEAST_TILE_BYTES:
             tile = tile_extent(self.spec, nbytes, whole_lines=self.whole_lines)
             yield Tiling.of(self.spec, tile, self._multiple)
@@ -173,10 +187,11 @@ class _Wishes:
         """Raises `WorkspaceTooLargeError`."""
         threads = min(at_once(self.threads), tiling.count)
         tiles = min(2 * threads + 1, tiling.count)  # while some are convolved, others are read and written
+        passing_bytes = 0 if self.whole_lines else tiles * sum(tiling.largest_bytes())  # as chunks, decoded and encoded
         reasons = []
         for algorithm in self._candidates(tiling):
             try:
-                plan = TilesPlan(algorithm, tiling, self._resources(), threads=threads, tiles=tiles)
+                plan = TilesPlan(algorithm, tiling, self._resources(passing_bytes), threads=threads, tiles=tiles)
             except UnsupportedError as error:
                 reasons.append(str(error))
                 continue
@@ -184,22 +199,25 @@ class _Wishes:
             if isinstance(convolvers, Unsupported):
                 reasons.append(f"{algorithm.name}: {convolvers.reason}")
                 continue
-            self._resources().reserve(plan.workspace_bytes)  # once more, now that all is compiled and loaded
+            self._resources(passing_bytes).reserve(plan.workspace_bytes)  # now that all is compiled
             return _Ready(algorithm, tiling, threads, tiles, convolvers)
         raise UnsupportedError("; ".join(reasons))
 
     def _candidates(self, tiling: Tiling) -> Iterator[ConvAlgorithm]:
         if self.algorithm != "auto":
-            yield catalog.find(algorithms(), self.algorithm)
+            found = catalog.find(algorithms(), self.algorithm)
+            if found.device != "cpu":
+                raise UnsupportedError(f"{found.name}: tiles are convolved on the CPU")
+            yield found
             return
         for choice in auto.choices(algorithms(), max(tiling.problems().values(), key=_work), 1):
             yield algorithms()[choice.algorithm]
 
-    def _resources(self) -> Resources:
-        """What is left beside what is resident now."""
+    def _resources(self, passing_bytes: int) -> Resources:
+        """What is left beside what is resident now and what is passing through."""
         if self.memory_limit_bytes is None:
             return Resources()
-        return Resources(memory_limit_bytes=self.memory_limit_bytes - SLACK_BYTES - _resident_bytes())
+        return Resources(memory_limit_bytes=self.memory_limit_bytes - SLACK_BYTES - _resident_bytes() - passing_bytes)
 
 
 @final

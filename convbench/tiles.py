@@ -14,7 +14,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, final
 
 import numba
@@ -25,8 +25,8 @@ from convbench.errors import UnsupportedError
 from convbench.spec import ConvSpec, Padding, Pair, Shape4
 from convbench.window import PaddedImage, Pixels, Window
 
-LEAST_LINES: Final = 64
-"""Fewer are not worth being read at once: their overlap is as large, and transforms are cut short."""
+LEAST_LINES: Final = 128
+"""With fewer, overlaps are as large as tiles, and transforms are cut short."""
 
 Sizes = tuple[int, ...]
 TileConvs = Mapping[tuple[int, ...], tuple[PreparedConv, Shape4]]
@@ -126,7 +126,7 @@ class TileBuffers:
         self._x, self._y = (_Memory(nbytes, tiles) for nbytes in largest)
 
     def x(self, shape: Sequence[int]) -> Array:
-        """An array that is nobody else's until it is collected; waits while all are in use."""
+        """An array that is nobody else's until it is collected."""
         return self._x.array(shape, self._dtype)
 
     def y(self, shape: Sequence[int]) -> Array:
@@ -139,15 +139,22 @@ class _Memory:
     """Blocks of memory that arrays borrow. A view keeps the array that it is of, and that its block."""
 
     def __init__(self, nbytes: int, blocks: int) -> None:
+        self._nbytes = nbytes
         self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
         for _ in range(blocks):
-            block = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            if hasattr(mmap, "MADV_HUGEPAGE"):
-                block.madvise(mmap.MADV_HUGEPAGE)
-            self._free.put(block)
+            self._free.put(self._block())
+
+    def _block(self) -> mmap.mmap:
+        block = mmap.mmap(-1, self._nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            block.madvise(mmap.MADV_HUGEPAGE)
+        return block
 
     def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-        block = self._free.get()
+        try:
+            block = self._free.get_nowait()
+        except Empty:  # somebody keeps an array for longer than a tile's time: to wait for that might be for ever
+            block = self._block()
         array: Array = np.ndarray(shape, dtype, buffer=block)
         weakref.finalize(array, self._free.put, block).atexit = False
         return array
@@ -298,12 +305,21 @@ def _unique(name: str) -> str:
 
 def tile_extent(spec: ConvSpec, tile_bytes: int, *, whole_lines: bool = True) -> Pair:
     """Rows and columns of y tiles that take so many bytes with their x: some whole lines, or else a square."""
-    (u, v), (P, Q) = spec.stride, (spec.p, spec.q)
-    outputs = max(tile_bytes // (spec.itemsize * (spec.c * u * v + spec.k)), 1)
+    P, Q = spec.p, spec.q
+    outputs = max(tile_bytes // _output_bytes(spec), 1)
     side = math.isqrt(outputs)
-    enough = max(LEAST_LINES, _overlap(spec, 0))
-    cols = Q if side >= Q or (whole_lines and outputs >= Q * min(enough, P)) else side
+    cols = Q if side >= Q or (whole_lines and tile_bytes >= whole_lines_bytes(spec)) else side
     return min(max(outputs // cols, 1), P), cols
+
+
+def whole_lines_bytes(spec: ConvSpec) -> int:
+    """Of the fewest whole lines that are worth being a tile."""
+    return min(max(LEAST_LINES, _overlap(spec, 0)), spec.p) * spec.q * _output_bytes(spec)
+
+
+def _output_bytes(spec: ConvSpec) -> int:
+    """What an output takes in tiles of x and y."""
+    return spec.itemsize * (spec.c * spec.stride[0] * spec.stride[1] + spec.k)
 
 
 def _overlap(spec: ConvSpec, axis: int) -> int:
