@@ -171,10 +171,8 @@ def _path(name: str) -> Path:
 
 
 def _read_array(path: Path) -> Array:
-    """Whatever array there is, of which nothing is unpickled, and nothing read that is too large."""
-    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise OperandError("it holds several arrays")
+    """The array of an .npy file: one that is mapped cannot be pickled, and is not read before its size is known."""
+    array = np.lib.format.open_memmap(path, mode="r")
     _check_pixels(array.size)
     return np.array(array)
 

@@ -133,7 +133,9 @@ class RunFolder:
 
 
 def new_folder(out: Path, name: str) -> Path:
-    """`<out>/<name>-<UTC time>/`, made just now. Raises `RunFolderError` where it cannot be."""
+    """`<out>/<name>-<UTC time>/`, made just now. Raises `RunFolderError` where it cannot be, or would lie elsewhere."""
+    if name != Path(name).name or name in ("", ".."):
+        raise RunFolderError(f"'{name}' cannot name a folder in {out}")
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     for attempt in range(100):
         path = out / f"{name}-{stamp}{f'-{attempt}' if attempt else ''}"

@@ -46,11 +46,13 @@ def expand(suite: SuiteFile, document: Document, folder: Path, network: Network 
     _check_size(suite, document)
     points = (*_swept(suite, document), *_listed(suite, document), *_tabled(suite, document, folder))
     if network is not None:
-        points = tuple(itertools.islice(_networked(suite, network), MAX_CELLS + 1))
+        if network.problem_count * len(_threads(suite.defaults, {})) > MAX_CELLS:
+            raise document.error(("network",), f"more than {MAX_CELLS:,} cells")
+        points = tuple(_networked(suite, network))
     if not points:
         raise document.error((), "the suite names no cell: give sweep, shapes, shapes_from or network")
-    if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows and a network's layers count only now
-        raise document.error(("shapes_from",) if network is None else ("network",), f"more than {MAX_CELLS:,} cells")
+    if sum(len(point.threads) for point in points) > MAX_CELLS:  # a table's rows count only now
+        raise document.error(("shapes_from",), f"more than {MAX_CELLS:,} cells")
     _check_crossovers(suite, points, document)
     _check_claims(suite, points, document)
     _check_targets(suite, points, document)

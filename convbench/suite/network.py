@@ -48,6 +48,11 @@ class Network:
                     spec = replace(one, n=batch, direction=direction)
                     yield spec, f"{first} +{len(others)}" if others else first, 1 + len(others), varied
 
+    @property
+    def problem_count(self) -> int:
+        """How many there are of them."""
+        return len(self.batches) * sum(len(self._alike(direction)) for direction in self.directions)
+
     def _alike(self, direction: Direction) -> dict[ConvSpec, list[str]]:
         """Each distinct convolution that there is in a direction, of one image and forward, and its layers' names."""
         names: dict[ConvSpec, list[str]] = {}

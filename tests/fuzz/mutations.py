@@ -150,7 +150,7 @@ def yaml_value(random: Random, raw: bytes) -> bytes:
 
 @cache
 def _plain(raw: bytes) -> Any:
-    return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yaml.safe_load(raw)
 
 
 def _is_json(raw: bytes) -> bool:

@@ -46,7 +46,7 @@ BOMBS: Final = (
     "sweep: {kernel: [1, 90001], image: {from: 90001, to: 100000, step: 1}}\n"
     "crossovers: {axis: kernel, from: direct, to: fft, refine: 1}",
     f"network:\n  input: 1x9x9\n  batch: [{', '.join(map(str, range(1, 20001)))}]\n"
-    f"  layers:\n{''.join(f'  - c{i}: {{conv: 1, k: 1}}{chr(10)}' for i in range(300))}",
+    f"  layers:\n{''.join(f'  - c{i}: {{conv: 1, k: {i + 1}}}{chr(10)}' for i in range(300))}",
     "network:\n  input: 1x1x1\n  layers:\n"
     f"{''.join(f'  - c{i}: {{conv: 1, k: 1, stride: 2147483647}}{chr(10)}' for i in range(500))}",
     f"defaults: {{threads: [{', '.join(map(str, range(1, 4097)))}]}}\n"
