@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     whole = options.count // 10 if options.whole is None else options.whole
-    chance = random.Random(options.seed)  # noqa: S311
+    chance = random.Random(options.seed)
     complaints: list[str] = []
     place = Path(tempfile.mkdtemp(prefix="kill-points-"))
     blocks = 0
@@ -177,7 +177,7 @@ def kill_whole_runs(place: Path, count: int, chance: random.Random) -> list[str]
 def resumed(path: Path, expected: set[tuple[str, str]]) -> list[str]:
     """What is wrong with a killed run once it has been gone on with."""
     before = {(b.pass_index, b.cell, b.algorithm): b for b in RunFolder.open(path).blocks}
-    done = subprocess.run(command("--resume", str(path)), capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command("--resume", str(path)), capture_output=True, text=True, check=False)
     if done.returncode or "Traceback" in done.stderr:
         return [f"{path}: --resume ended with {done.returncode}: {done.stderr}"]
     after = {(b.pass_index, b.cell, b.algorithm): b for b in RunFolder.open(path).blocks}
@@ -202,7 +202,7 @@ def command(*words: str) -> list[str]:
 def running(suite: Path, out: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A run that has just been started."""
     words = command(str(suite), "--quick", "--out", str(out))
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         yield process
 
 
