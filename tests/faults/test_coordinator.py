@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -50,6 +51,7 @@ def test_a_wall_clock_that_goes_back_changes_no_time(tmp_path: Path, monkeypatch
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     folder = only_run(tmp_path / "runs")
+    assert datetime.fromisoformat(folder.info.started_utc) < datetime.now(UTC) - timedelta(hours=1)
     assert 0 < folder.info.options["useful_s"] < folder.info.options["wall_s"] < length_s
     for block in folder.blocks:
         assert block.status is Status.PASSED
