@@ -108,8 +108,9 @@ def convolve_large(
     check_operand("w", w4, spec.w_shape, spec.dtype)
     if algorithm == "auto":
         spec = auto.told_apart(spec, w4)
-    whole = chunks_of(image.array) == chunks_of(target) == (1, 1) and Path(str(target)).suffix != ".zarr"
-    wishes = _Wishes(spec, w4, algorithm, _threads(threads, client), memory_limit_bytes, tile, chunks_of(target), whole)
+    chunks = chunks_of(image.array), chunks_of(target)
+    whole = chunks == ((1, 1), (1, 1)) and Path(str(target)).suffix != ".zarr"
+    wishes = _Wishes(spec, w4, algorithm, _threads(threads, client), memory_limit_bytes, tile, *chunks, whole)
     with Pools().limited(1):
         ready = wishes.ready()
         tiling = ready.tiling
@@ -142,6 +143,7 @@ class _Wishes:
     threads: int
     memory_limit_bytes: int | None
     tile: Pair | None
+    source_chunks: Pair
     target_chunks: Pair
     whole_lines: bool
 
@@ -186,8 +188,9 @@ class _Wishes:
     def _with(self, tiling: Tiling) -> _Ready:
         """Raises `WorkspaceTooLargeError`."""
         threads = min(at_once(self.threads), tiling.count)
-        tiles = min(2 * threads + 1, tiling.count)  # while some are convolved, others are read and written
-        passing_bytes = 0 if self.whole_lines else tiles * sum(tiling.largest_bytes())  # as chunks, decoded and encoded
+        # While some are convolved, others are read and written; chunks are decoded and encoded by processors, too.
+        tiles = min(2 * threads + 1 if self.whole_lines else threads + 1, tiling.count)
+        passing_bytes = 0 if self.whole_lines else tiles * self._passing_bytes(tiling)
         reasons = []
         for algorithm in self._candidates(tiling):
             try:
@@ -202,6 +205,15 @@ class _Wishes:
             self._resources(passing_bytes).reserve(plan.workspace_bytes)  # now that all is compiled
             return _Ready(algorithm, tiling, threads, tiles, convolvers)
         raise UnsupportedError("; ".join(reasons))
+
+    def _passing_bytes(self, tiling: Tiling) -> int:
+        """What a tile takes beside its buffers: all chunks of x that it touches and their pixels, y and its chunks."""
+        x_bytes, y_bytes = tiling.largest_bytes()
+        touched = [
+            (extent + 2 * chunk) / extent
+            for extent, chunk in zip(map(max, tiling.x_chunks[2:]), self.source_chunks, strict=True)
+        ]
+        return round(x_bytes * (1 + touched[0] * touched[1])) + 2 * y_bytes
 
     def _candidates(self, tiling: Tiling) -> Iterator[ConvAlgorithm]:
         if self.algorithm != "auto":
