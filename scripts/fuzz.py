@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "algorithms"), str(ROOT / "tests")]
 
 SHARES = {
-    "spec": 20, "suite": 22, "table": 10, "journal": 10, "run": 12, "plugin": 3, "metadata": 5, "image": 12,
+    "spec": 20, "suite": 15, "table": 15, "journal": 15, "run": 6, "plugin": 3, "metadata": 5, "image": 15,
     "dispatch": 6,
 }  # fmt: skip
 """Parts of the count: what takes longer gets fewer."""

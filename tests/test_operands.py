@@ -156,7 +156,7 @@ def test_array_files(tmp_path: Path) -> None:
         (np.zeros((0, 3)), "not float64 [1, 0, 3]"),
         (np.zeros((2, 2), complex), "not complex128"),
         (np.array([[1.0, np.nan]]), "contains NaN or Inf"),
-        (np.array([[object()]]), "cannot be read: Object arrays cannot be loaded"),
+        (np.array([[object()]]), "cannot be read: Array can't be memory-mapped: Python objects"),
     ],
 )
 def test_unsuitable_arrays_are_refused(tmp_path: Path, array: np.ndarray, message: str) -> None:

@@ -220,6 +220,7 @@ def test_a_share_of_the_matrix_products_rate():
     share = Ratio(of=Side(quantities=(Quantity.MATRIX_PRODUCT,)), over=side("direct"))
     flops = LAYERS.cells[0].spec.direct_flops
     ceiling = {"threads": 1, "device": "cpu", "matrix_product_flops_per_s": flops / 0.5e-3}
+    ceiling |= {"multiply_add_flops_per_s": 1e10, "copy_bytes_per_s": 1e9}
     answer = one(LAYERS, share, 0.4, 0.6, machine={"ceilings": [ceiling]})
     assert answer.verdict is HOLDS
     assert answer.instances[0].figure.value == pytest.approx(0.5, rel=0.1)

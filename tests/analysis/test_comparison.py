@@ -102,7 +102,11 @@ def test_all_that_may_explain_a_change_is_listed() -> None:
     found = compared(
         world(),
         world(),
-        machine={"cpu": "another", "caches": {"L2": 1024}, "ceilings": [1]},
+        machine={
+            "cpu": "another",
+            "caches": {"L2": 1024},
+            "ceilings": [{"threads": 1, "multiply_add_flops_per_s": 1e10, "copy_bytes_per_s": 1e9}],
+        },
         versions={"numpy": "2.9"},
         git_commit="abc",
     )

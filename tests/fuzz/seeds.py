@@ -45,12 +45,12 @@ BOMBS: Final = (
     "sweep: {image: {from: 1e-308, to: 1e308, factor: 1.0000001}, kernel: 3}",
     "sweep: {kernel: [1, 90001], image: {from: 90001, to: 100000, step: 1}}\n"
     "crossovers: {axis: kernel, from: direct, to: fft, refine: 1}",
-    f"network:\n  input: 1x9x9\n  batch: [{', '.join(map(str, range(1, 20001)))}]\n"
+    f"network:\n  input: 1x9x9\n  batch: [{', '.join(map(str, range(1, 2001)))}]\n"
     f"  layers:\n{''.join(f'  - c{i}: {{conv: 1, k: {i + 1}}}{chr(10)}' for i in range(300))}",
     "network:\n  input: 1x1x1\n  layers:\n"
     f"{''.join(f'  - c{i}: {{conv: 1, k: 1, stride: 2147483647}}{chr(10)}' for i in range(500))}",
-    f"defaults: {{threads: [{', '.join(map(str, range(1, 4097)))}]}}\n"
-    f"shapes: [{', '.join(f'n1c1h{i}w9k1r1s1' for i in range(1, 2000))}]",
+    f"defaults: {{threads: [{', '.join(map(str, range(1, 401)))}]}}\n"
+    f"shapes: [{', '.join(f'n1c1h{i}w9k1r1s1' for i in range(1, 400))}]",
     "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n"
     "c: &c [*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c]",
     "sweep: " + "[" * 40 + "]" * 40,
