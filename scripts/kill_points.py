@@ -41,6 +41,7 @@ passes: 2
 ENDINGS: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 LONGEST_APPENDING_S: Final = 0.03
 GONE_WITHIN_S: Final = 10.0
+TOLD_EVERY: Final = 5
 CELL: Final = Cell(spec=ConvSpec(h=8, w=8, r=3, s=3), threads=1)
 
 
@@ -170,6 +171,8 @@ def kill_whole_runs(place: Path, count: int, chance: random.Random) -> list[str]
             unbegun += 1
             continue
         complaints += resumed(path, expected)
+        if (index + 1) % TOLD_EVERY == 0:
+            tell(f"{index + 1} kills of whole runs: {len(complaints)} complaints")
     tell(f"{count} kills of whole runs, {unbegun} of them before there was a run; {len(complaints)} complaints")
     return complaints
 

@@ -26,5 +26,5 @@ def lead_group(pid: int = 0) -> None:
 
 def kill_group(pid: int) -> None:
     """End a worker that has not been reaped, whatever it is doing, and all that it has started and not let go."""
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):  # the latter is what macOS says of a zombie
         os.killpg(pid, signal.SIGKILL)
