@@ -1,8 +1,8 @@
 """An image in a .npy file, read and written in pieces. Only what is being convolved is mapped: it counts as resident.
 
-Pieces of whole lines are written past the system's cache where they can be. For a page of the cache to be found, filled
-and written costs as much as some filters do; directly it costs next to nothing, and nobody else's pages are lost to
-an image that is larger than memory.
+Pieces of whole lines pass the system's cache by where they can, unless they are in it. For a page of it to be found,
+filled and written costs as much as some filters do; directly it costs next to nothing, and nobody else's pages are lost
+to an image that is larger than memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAGE: Final = 4096
 MADV_POPULATE_READ: Final = 22
 """Linux's: all pages of a mapping at once, read if need be."""
 SECTOR: Final = 512
-"""What direct writes are in multiples of, in the file and in memory; a disk that wants more is written by the cache."""
+"""What is moved directly is in multiples of it, in the file and in memory; a disk that wants more goes by the cache."""
 
 
 @final
@@ -44,7 +44,7 @@ class NpyFile:
         self.ndim = len(shape)
         self._file = _opened(self, path, mode)
         try:
-            self._direct = _opened(self, path, mode | os.O_DIRECT) if mode == os.O_RDWR else None
+            self._direct: int | None = _opened(self, path, mode | os.O_DIRECT)
         except (OSError, AttributeError):  # a file system, or a system, without
             self._direct = None
 
@@ -105,6 +105,8 @@ class NpyFile:
             return None
         place = self.offset + self._line(images.start, channels.start, rows.start) * self.shape[-1] * dtype.itemsize
         shape = (1, 1, rows.stop - rows.start, self.shape[-1])
+        if self._direct is not None and not self._in_cache(place, dtype.itemsize * math.prod(shape)):
+            return None  # to be read directly
         first = place // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         nbytes = place - first + dtype.itemsize * math.prod(shape)
         try:
@@ -114,6 +116,12 @@ class NpyFile:
         with suppress(OSError):  # before Linux 5.14: page by page, as they are convolved
             mapped.madvise(MADV_POPULATE_READ)
         return np.ndarray(shape, dtype, mapped, place - first)
+
+    def displacement(self, region: Region) -> int:
+        """See `convbench.window.Pixels`."""
+        images, channels, rows, cols = region
+        line = self._line(images.start, channels.start, rows.start)
+        return int(self.offset + (line * self.shape[-1] + cols.start) * self.dtype.itemsize) % SECTOR
 
     def _line(self, n: int, c: int, h: int) -> int:
         plane = n * (self.shape[1] if self.ndim == 4 else 1) + c
@@ -146,29 +154,37 @@ class NpyFile:
                     yield place, [run] if run.flags.c_contiguous else list(run)
 
     def _read(self, run: Sequence[Array], place: int) -> int:
-        return os.preadv(self._file, _bytes(run), place)
+        return self._move(run, place, os.preadv)
 
     def _write(self, run: Sequence[Array], place: int) -> int:
-        """Whole sectors that lie in memory as in the file are written directly; what is left, and all else, not."""
+        return self._move(run, place, os.pwritev)
+
+    def _move(self, run: Sequence[Array], place: int, move: Callable[[int, Sequence[memoryview], int], int]) -> int:
+        """Whole sectors that lie in memory as in the file are moved directly; what is left, and all else, not."""
         nbytes = sum(line.nbytes for line in run)
         first, last = -(-place // SECTOR) * SECTOR, (place + nbytes) // SECTOR * SECTOR
         direct = self._direct
         if direct is None or len(run) > 1 or first >= last or (run[0].ctypes.data + first - place) % SECTOR:
-            return os.pwritev(self._file, _bytes(run), place)
+            return move(self._file, [line.data for line in run], place)
         pixels = run[0].reshape(-1).view(np.uint8).data
         before, sectors, after = pixels[: first - place], pixels[first - place : last - place], pixels[last - place :]
         try:
-            written = os.pwrite(direct, sectors, first)
+            moved = move(direct, [sectors], first)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             self._direct = None
-            written = os.pwrite(self._file, sectors, first)
-        return written + os.pwrite(self._file, before, place) + os.pwrite(self._file, after, last)
+            moved = move(self._file, [sectors], first)
+        return moved + move(self._file, [before], place) + move(self._file, [after], last)
 
-
-def _bytes(run: Sequence[Array]) -> Sequence[memoryview]:
-    return [line.data for line in run]
+    def _in_cache(self, place: int, nbytes: int) -> bool:
+        """Whether reading would not have to wait, by the first byte and the last."""
+        try:
+            for byte in (place, place + nbytes - 1):
+                os.preadv(self._file, [bytearray(1)], byte, os.RWF_NOWAIT)
+        except OSError:
+            return False
+        return True
 
 
 def _opened(owner: NpyFile, path: Path, mode: int) -> int:

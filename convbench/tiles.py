@@ -125,13 +125,13 @@ class TileBuffers:
         self._dtype = np.dtype(tiling.spec.dtype)
         self._x, self._y = (_Memory(nbytes, tiles) for nbytes in largest)
 
-    def x(self, shape: Sequence[int]) -> Array:
-        """An array that is nobody else's until it is collected."""
-        return self._x.array(shape, self._dtype)
+    def x(self, shape: Sequence[int], displacement: int = 0) -> Array:
+        """An array that is nobody else's until it is collected, so many bytes behind the beginning of a page."""
+        return self._x.array(shape, self._dtype, displacement)
 
     def y(self, shape: Sequence[int]) -> Array:
         """See `x`."""
-        return self._y.array(shape, self._dtype)
+        return self._y.array(shape, self._dtype, 0)
 
 
 @final
@@ -139,7 +139,7 @@ class _Memory:
     """Blocks of memory that arrays borrow. A view keeps the array that it is of, and that its block."""
 
     def __init__(self, nbytes: int, blocks: int) -> None:
-        self._nbytes = nbytes
+        self._nbytes = nbytes + mmap.PAGESIZE  # for a displacement
         self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
         for _ in range(blocks):
             self._free.put(self._block())
@@ -150,12 +150,12 @@ class _Memory:
             block.madvise(mmap.MADV_HUGEPAGE)
         return block
 
-    def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    def array(self, shape: Sequence[int], dtype: np.dtype[Any], displacement: int) -> Array:
         try:
             block = self._free.get_nowait()
         except Empty:  # somebody keeps an array for longer than a tile's time: to wait for that might be for ever
             block = self._block()
-        array: Array = np.ndarray(shape, dtype, buffer=block)
+        array: Array = np.ndarray(shape, dtype, block, displacement)
         weakref.finalize(array, self._free.put, block).atexit = False
         return array
 
@@ -177,7 +177,7 @@ class Convolvers:
         """The y of an x tile with its overlaps."""
         tile = self._where_it_is(x)
         if tile is None:
-            tile = self._buffers.x(x.shape)
+            tile = self._buffers.x(x.shape, x.displacement if isinstance(x, Window) else 0)
             if isinstance(x, Window):
                 x.read(tile)
             else:

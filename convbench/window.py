@@ -30,6 +30,9 @@ class Pixels(Protocol):
     def view(self, region: Region, dtype: np.dtype[Any]) -> Array | None:
         """A region where it is, if it lies there as a C-contiguous array of that dtype; never written to."""
 
+    def displacement(self, region: Region) -> int:
+        """How many bytes behind a multiple of 512 a region is best read to."""
+
 
 @final
 class ArrayPixels:
@@ -48,6 +51,10 @@ class ArrayPixels:
             return None
         there = self.array.reshape((1,) * (4 - self.array.ndim) + self.array.shape)[region]
         return np.asarray(there) if there.dtype == dtype and there.flags.c_contiguous else None
+
+    def displacement(self, region: Region) -> int:  # noqa: ARG002
+        """See `Pixels`."""
+        return 0
 
 
 @final
@@ -70,11 +77,21 @@ class PaddedImage:
 
     def view(self, region: Region) -> Array | None:
         """See `Pixels`; None for what has padding in it."""
+        source = self._source(region)
+        return None if source is None else self.pixels.view(source, self.dtype)
+
+    def displacement(self, region: Region) -> int:
+        """See `Pixels`; 0 for what has padding in it."""
+        source = self._source(region)
+        return 0 if source is None else self.pixels.displacement(source)
+
+    def _source(self, region: Region) -> Region | None:
+        """The region in x, if it lies within."""
         n, c, *axes = region
         inside = zip(axes, self._inside, strict=True)
         rows, cols = (slice(part.start - first, min(part.stop, last) - first) for part, (first, last) in inside)
         within = rows.start >= 0 and cols.start >= 0 and (_length(rows), _length(cols)) == tuple(map(_length, axes))
-        return self.pixels.view((n, c, rows, cols), self.dtype) if within else None
+        return (n, c, rows, cols) if within else None
 
     def read(self, region: Region, out: Array) -> None:
         """Copy a region of the padded image into `out`."""
@@ -115,6 +132,11 @@ class Window:
     def view(self) -> Array | None:
         """The pixels where they are, if they can be convolved there."""
         return self.image.view(self.region)
+
+    @property
+    def displacement(self) -> int:
+        """How many bytes behind a multiple of 512 the pixels are best read to."""
+        return self.image.displacement(self.region)
 
     def read(self, out: Array) -> None:
         """Copy the pixels into `out`, of the window's shape."""
