@@ -277,7 +277,7 @@ class Block(Record):
     """How often it had to, in all samples; None in runs from before it was counted."""
     faults: Count | None = None
     """Page faults in all samples."""
-    stolen_s: Seconds | None = None
+    stolen_s: Number | None = None
     """Taken from this machine by its hypervisor between the first and the last sample, over all cores."""
     clock_hz: Number | None = None
     """Of the core, at the last sample, where the system tells."""
