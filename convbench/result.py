@@ -325,7 +325,7 @@ class KnownMachine(TypedDict, total=False):
     fingerprint: str
     cores: Count
     memory_bytes: Count
-    ceilings: tuple[Ceiling, ...]
+    ceilings: list[Ceiling]
 
 
 class KnownOptions(TypedDict, total=False):
@@ -350,7 +350,10 @@ class Checked:
     known: type
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_shallow, handler.generate_schema(self.known))
+        as_it_is = core_schema.plain_serializer_function_ser_schema(lambda value: value)
+        return core_schema.no_info_before_validator_function(
+            _shallow, handler.generate_schema(self.known), serialization=as_it_is
+        )
 
 
 def _shallow(value: Any, depth: int = 0) -> Any:
