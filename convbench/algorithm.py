@@ -22,7 +22,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, final
+from typing import Any, ClassVar, Final, Literal, final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,12 @@ class ErrorModel:
     norm: Norm
     bound: float
     source: str
+
+    def __post_init__(self) -> None:
+        if self.norm not in get_args(Norm):
+            raise ValueError(f"the norm {self.norm!r} is unknown; valid: {', '.join(get_args(Norm))}")
+        if not self.bound >= 0:
+            raise ValueError(f"{self.bound!r} bounds nothing")
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,7 @@ class Block(Record):
     """How often it had to, in all samples; None in runs from before it was counted."""
     faults: Count | None = None
     """Page faults in all samples."""
-    stolen_s: Seconds | None = None
+    stolen_s: Number | None = None
     """Taken from this machine by its hypervisor between the first and the last sample, over all cores."""
     clock_hz: Number | None = None
     """Of the core, at the last sample, where the system tells."""
@@ -328,7 +328,7 @@ class KnownMachine(TypedDict, total=False):
     fingerprint: str
     cores: Count
     memory_bytes: Count
-    ceilings: tuple[Ceiling, ...]
+    ceilings: list[Ceiling]
 
 
 class KnownOptions(TypedDict, total=False):
@@ -354,7 +354,10 @@ class Checked:
     known: type
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_shallow, handler.generate_schema(self.known))
+        as_it_is = core_schema.plain_serializer_function_ser_schema(lambda value: value)
+        return core_schema.no_info_before_validator_function(
+            _shallow, handler.generate_schema(self.known), serialization=as_it_is
+        )
 
 
 def _shallow(value: Any, depth: int = 0) -> Any:

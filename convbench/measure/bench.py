@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from pydantic import ValidationError
 
 from convbench import agreement
 from convbench.algorithm import Array, ErrorModel
@@ -253,7 +254,22 @@ class Bench:
         return self.status is Status.PASSED and len(self.samples_s) < self.wanted
 
     def block(self) -> Block:
-        """The record of it all."""
+        """The record of it all; who tells of itself what cannot be has failed."""
+        try:
+            return self._record()
+        except ValidationError as error:
+            first = error.errors()[0]
+            reason = f"what it tells of itself cannot be: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return Block(
+            cell=self.cell.key,
+            algorithm=self.algorithm,
+            pass_index=self.pass_index,
+            status=Status.CRASHED,
+            reason=reason,
+            worker_s=self.spent_s,
+        )
+
+    def _record(self) -> Block:
         return Block(
             cell=self.cell.key,
             algorithm=self.algorithm,

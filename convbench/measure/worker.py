@@ -83,9 +83,16 @@ def serve(connection: socket.socket, algorithm: ConvAlgorithm) -> None:
         for line in stream:
             request = json.loads(line)
             reply = answer(contender, request.pop("do"), request)
-            stream.write(json.dumps(reply).encode() + b"\n")
+            stream.write(_line(reply))
             stream.flush()
             gc.collect(0)
+
+
+def _line(reply: Reply) -> bytes:
+    try:
+        return json.dumps(reply).encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        return _line({"failed": Status.CRASHED, "reason": f"what it tells of itself is no plain data: {error}"})
 
 
 def answer(contender: Contender, action: str, arguments: dict[str, Any]) -> Reply:
@@ -146,6 +153,8 @@ class Contender:
         _reset_peak()
         unsupported = self.algorithm.supports(self.spec)
         if unsupported is not None:
+            if not isinstance(unsupported, Unsupported):  # a plug-in's: mypy has not seen it
+                raise TypeError(f"supports() gave {unsupported!r}, not None or Unsupported")
             return unsupported
         self.accelerator = self.algorithm.accelerator()
         free_bytes = (
