@@ -24,6 +24,9 @@ from convbench.result import Cell, Status
 
 POLL_S: Final = 0.05
 START_LIMIT_S: Final = 120.0
+EVERY_RESULT: Final = {"spent_s", "compiled", "compile_s"}
+MOST_BYTES: Final = 2**24
+"""Of a reply; a real one has some kilobytes."""
 NURSERY_GONE: Final = "the process that workers are forked from is gone; convbench run --resume goes on with the run"
 
 # Idle threads sleep, so that none spins on a core that another contender, or another library's pool, needs; but
@@ -161,22 +164,26 @@ class Worker:
             ready, _, _ = select.select([self.connection], [], [], min(POLL_S, max(0.0, deadline - monotonic())))
             if ready:
                 self._read(action)
-            elif monotonic() >= deadline:
+            if monotonic() >= deadline and b"\n" not in self.pending:
                 self.kill()
                 raise WorkerFailedError(Status.TIMEOUT, f"{action} took longer than {timeout_s:.3g} s", alive=False)
-            elif (resident := self._resident_bytes()) == 0:
+            if ready:
+                continue
+            if (resident := self._resident_bytes()) == 0:
                 raise self._died(action)  # and a child of it holds the connection open
-            elif resident is not None and resident > most_bytes:
+            if resident is not None and resident > most_bytes:
                 self.kill()
                 shown = f"{action} reached {resident / 2**20:,.0f} MiB, the limit is {most_bytes / 2**20:,.0f}"
                 raise WorkerFailedError(Status.OUT_OF_MEMORY, shown, alive=False)
         line, _, self.pending = self.pending.partition(b"\n")
-        reply = json.loads(line)
+        reply = _parsed(line)
         if "no_room" in reply:
-            raise ConvbenchError(reply["no_room"])
-        if "failed" in reply:
-            raise WorkerFailedError(Status(reply["failed"]), reply["reason"], alive=True)
-        result: dict[str, Any] = reply["ok"]
+            raise ConvbenchError(str(reply["no_room"]))
+        if reply.get("failed") in list(Status):
+            raise WorkerFailedError(Status(reply["failed"]), str(reply.get("reason")), alive=True)
+        result = reply.get("ok")
+        if self.pending or not isinstance(result, dict) or not result.keys() >= EVERY_RESULT:
+            raise self._babbled(action)
         return result
 
     def pin(self, core: int) -> None:
@@ -200,6 +207,13 @@ class Worker:
         if not received:
             raise self._died(action)
         self.pending += received
+        if len(self.pending) > MOST_BYTES:
+            raise self._babbled(action)
+
+    def _babbled(self, action: str) -> WorkerFailedError:
+        """A contender has written to its worker's connection: what comes next from there means nothing."""
+        self.kill()
+        return WorkerFailedError(Status.CRASHED, f"{action}: its process sent what is no reply", alive=False)
 
     def _died(self, action: str) -> WorkerFailedError:
         """How it ended. Raises `ConvbenchError` where its nursery is gone, which no contender is to blame for."""
@@ -259,3 +273,12 @@ class Workers:
     def core(self, cell: Cell) -> int | None:
         """The core that all contenders of a single-threaded cell share in this pass."""
         return self.cores[0] if cell.threads == 1 else None
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """A reply; nothing of what is none."""
+    try:
+        reply = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return reply if isinstance(reply, dict) else {}

@@ -24,6 +24,8 @@ FAILURES = {
     "greedy": (Status.OUT_OF_MEMORY, "Unable to allocate 8.00 PiB"),
     "quits": (Status.CRASHED, "verify: SystemExit: 3 (faulty.py:"),
     "unplugged": (Status.CRASHED, "verify: "),
+    "babbles": (Status.CRASHED, "verify: its process sent what is no reply"),
+    "foretells": (Status.CRASHED, "verify: its process sent what is no reply"),
     "exhausted": (Status.CRASHED, "verify: OSError: [Errno 24]"),
     "decorated": (Status.CRASHED, "verify: ValueError: [/nope] ?[2J? [red]xxx"),
     "infinite": (Status.DISAGREED, ""),
