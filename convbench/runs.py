@@ -24,6 +24,10 @@ from convbench.suite import Suite, find_suite, load_suite, suite_from_spec
 
 LOADER: Final = "convbench.catalog:load"
 QUICK_PASSES: Final = 2
+NEEDED: Final = (
+    "passes", "budget_s", "timeout_s", "memory_limit_bytes", "quick", "verify_only", "input", "plugins",
+)  # fmt: skip
+"""Options that every run has had from the first version on, and cannot be resumed without."""
 SHORT_S: Final = 60.0
 """A budget below this has no seconds to spare for the machine's ceilings."""
 
@@ -117,6 +121,8 @@ def reopen(path: Path) -> RunFolder:
     theirs, ours = folder.info.machine.get("fingerprint"), machine.fingerprint()
     if theirs != ours:
         raise RunFolderError(f"{path}: was measured on another machine ({theirs}, this is {ours}); start a run anew")
+    if missing := [name for name in NEEDED if name not in folder.info.options]:
+        raise RunFolderError(f"{path}: its options lack {', '.join(missing)}, without which it cannot go on")
     folder.mend()
     return folder
 
