@@ -24,6 +24,10 @@ from convbench.suite import Suite, find_suite, load_suite, suite_from_spec
 
 LOADER: Final = "convbench.catalog:load"
 QUICK_PASSES: Final = 2
+NEEDED: Final = (
+    "passes", "budget_s", "timeout_s", "memory_limit_bytes", "quick", "verify_only", "input", "plugins",
+)  # fmt: skip
+"""Options that every run has had from the first version on, and cannot be resumed without."""
 SHORT_S: Final = 60.0
 """A budget below this has no seconds to spare for the machine's ceilings."""
 
@@ -123,6 +127,8 @@ def run_info(
 def reopen(path: Path, *, here: bool = True) -> RunFolder:
     """An interrupted run, ready to go on, `here` on this machine. Raises `RunFolderError` where that is another one."""
     folder = RunFolder.open(path)
+    if missing := [name for name in NEEDED if name not in folder.info.options]:
+        raise RunFolderError(f"{path}: its options lack {', '.join(missing)}, without which it cannot go on")
     if not here:
         folder.mend()
         return folder

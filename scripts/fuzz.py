@@ -2,7 +2,7 @@
 
 Each target of tests/fuzz/targets.py gets inputs that are nearly good, the same ones for the same seed. An input on
 which anything but a one-line refusal escapes is saved, and told with its cause; `--replay FILE` tries one again. With
-`--atheris` (pip install atheris) the bytes are chosen by what they reach in the code, one target after another.
+`--atheris` (pip install -e '.[fuzz]') the bytes are chosen by what they reach in the code, one target after another.
 """
 
 from __future__ import annotations

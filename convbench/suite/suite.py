@@ -85,6 +85,8 @@ class Suite(SuiteFile):
 
     def reserve(self, cores: int, threads: Sequence[Thread] | None = None) -> tuple[Cell, ...]:
         """Cells that may be added to those, where a crossover is to be refined."""
+        if not self._between:
+            return ()
         known = {cell.key for cell in self.cells(cores, threads)}
         return tuple(cell for cell in self._cells(self._between, cores, threads) if cell.key not in known)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from convbench import catalog, dispatching
+from convbench import catalog, dispatching, machine, runs
 from convbench.analysis.dispatch import Dispatcher
 from convbench.errors import ConvbenchError, OperandError, RunFolderError, SpecError, SuiteError
 from convbench.operands import MAX_PIXELS, load_image
@@ -100,6 +100,18 @@ def test_a_run_stays_in_the_folder_of_runs(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunFolderError, match="cannot name a folder"):
         new_folder(tmp_path / "runs", name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_its_options_cannot_go_on(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"its options lack timeout_s, memory_limit_bytes, quick, verify_only"):
+        runs.reopen(
+            run_folder(
+                tmp_path,
+                info=lambda info: (
+                    info["machine"].update(fingerprint=machine.fingerprint()) or info["options"].update(budget_s=None)
+                ),
+            )
+        )
 
 
 def test_a_spec_is_quoted_in_one_line() -> None:
