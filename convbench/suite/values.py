@@ -47,10 +47,16 @@ def whole(value: object, least: int = 1, most: int = MAX_EXTENT) -> int:
     return value
 
 
+LEAST: Final = 1e-12
+"""Of what must be above 0: as much as a record holds."""
+
+
 def positive(value: object, most: float = 1e6) -> float:
     """A number above zero."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
         raise expected(f"a number above 0, at most {most:g}", value)
+    if value < LEAST:
+        raise expected(f"a number of {LEAST:g} at least", value)
     return float(value)
 
 
