@@ -55,7 +55,7 @@ class NpyFile:
     def open(path: Path) -> NpyFile:
         """One that is there. Raises `OperandError`."""
         try:
-            mapped = np.load(path, mmap_mode="r")
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         except OSError as error:
             raise OperandError(f"{path}: cannot be read: {error.strerror}") from error
         except ValueError as error:

@@ -131,7 +131,7 @@ def _child(kernel: int, workers: int, source: str | None = None, target: str | N
         pixels = calls * y.size
     else:
         options: dict[str, Any] = {"algorithm": algorithm, "threads": workers, "memory_limit_bytes": LIMIT_BYTES}
-        width = np.load(source, mmap_mode="r").shape[1]
+        width = np.load(source, mmap_mode="r", allow_pickle=False).shape[1]
         few = np.zeros((1024, width), np.float32)
         cb.convolve_large(few, w, few.copy(), **options, tile=(256, width))  # compiles, and loads all that is needed
         del few
@@ -183,7 +183,11 @@ def _verify(source: Path, target: Path, kernel: int) -> None:
     import convbench as cb
     from convbench.agreement import Reference, judge, sampled_reference
 
-    x, y, w = np.load(source, mmap_mode="r"), np.load(target, mmap_mode="r"), _filter(kernel)[None, None]
+    x, y, w = (
+        np.load(source, mmap_mode="r", allow_pickle=False),
+        np.load(target, mmap_mode="r", allow_pickle=False),
+        _filter(kernel)[None, None],
+    )
     spec = cb.ConvSpec(h=x.shape[0], w=x.shape[1], r=kernel, s=kernel, padding="same")
     found = sampled_reference(spec, w, x[None, None], count=SAMPLES, seed=0)
     assert found.indices is not None
