@@ -82,7 +82,7 @@ def test_the_cells_leave_a_table_of_their_own(answers, tmp_path):
     table = pd.read_csv(tmp_path / "versus.csv")
     assert list(table.columns) == [
         "spec", "name", "ground", "device", "threads", "ours", "ours_s", "theirs", "theirs_s",
-        "ratio", "ci_low", "ci_high", "passes",
+        "ratio", "ci_low", "ci_high", "passes", "machine",
     ]  # fmt: skip
     assert len(table) == 3
     assert (table["theirs_s"] / table["ours_s"]).to_numpy() == pytest.approx(table["ratio"].to_numpy(), rel=0.02)
