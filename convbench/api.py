@@ -47,10 +47,7 @@ def prepare(
     Raises `UnknownAlgorithmError`, `UnsupportedError` with the algorithm's reason, `OperandError` for a
     filter that does not fit, `WorkspaceTooLargeError`.
     """
-    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]  # set at numba's own import
-    count = most if threads is None else threads
-    if not 1 <= count <= most:
-        raise OperandError(f"threads={count} is out of range: 1 … {most}")
+    count = thread_count(threads)
     check_operand("w", w, spec.prepared_shape, spec.dtype, finite=check_finite)
     resources = Resources(threads=count, memory_limit_bytes=memory_limit_bytes)
     with Pools().limited(count):
@@ -71,6 +68,15 @@ def prepare(
         chosen.plan.workspace_bytes,
         chosen.algorithm.accelerator(),
     )
+
+
+def thread_count(threads: int | None) -> int:
+    """As many, or all of them. Raises `OperandError` for what this process was not started with."""
+    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]  # set at numba's own import
+    count = most if threads is None else threads
+    if not 1 <= count <= most:
+        raise OperandError(f"threads={count} is out of range: 1 … {most}")
+    return count
 
 
 def conv2d(

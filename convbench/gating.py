@@ -13,6 +13,7 @@ from convbench import catalog, machine, runs, worktree
 from convbench.algorithm import ConvAlgorithm
 from convbench.analysis import stored_baseline
 from convbench.analysis.contenders import contenders
+from convbench.analysis.machines import fingerprint
 from convbench.analysis.outcomes import Outcome, Result
 from convbench.errors import ConvbenchError, OtherMachineError
 from convbench.measure.case import Cases
@@ -116,7 +117,7 @@ def gate_stored(
     """
     start_s = monotonic()
     stored = RunFolder.open(against)
-    theirs, ours = stored.info.machine.get("fingerprint"), machine.fingerprint()
+    theirs, ours = fingerprint(stored.info), machine.fingerprint()
     if theirs != ours:
         raise OtherMachineError(f"--against {against}: was measured on another machine ({theirs}, this is {ours})")
     limits = _limits(suite, catalog.load(wishes.plugins), max_slowdown)

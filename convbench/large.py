@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-import numba
 import numpy as np
 import psutil
 
 from convbench import auto, catalog
 from convbench.algorithm import Array, ConvAlgorithm, MiB, Resources, Unsupported
-from convbench.api import algorithms
+from convbench.api import algorithms, thread_count
 from convbench.convolution import Pools
 from convbench.errors import OperandError, UnsupportedError, WorkspaceTooLargeError
 from convbench.images import chunks_of, open_source, open_target, padded_dask
@@ -269,10 +268,7 @@ _made: Final[OrderedDict[str, Convolvers]] = OrderedDict()
 def _threads(threads: int | None, client: Any) -> int:
     if client is not None:
         return max((one["nthreads"] for one in client.scheduler_info()["workers"].values()), default=1)
-    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]  # set at numba's own import
-    if threads is not None and not 1 <= threads <= most:
-        raise OperandError(f"threads={threads} is out of range: 1 … {most}")
-    return threads or most
+    return thread_count(threads)
 
 
 def _work(spec: ConvSpec) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convbench.analysis.machines import Part, by_machine, machine_name
+from convbench.analysis.machines import Part, by_machine, fingerprint, machine_name
 from convbench.errors import RunFolderError
 from convbench.result import Block, Cell, RunInfo
 from convbench.store import RunFolder
@@ -28,7 +28,7 @@ def merge(folders: Sequence[RunFolder], out: Path, *, pool: bool = False) -> Run
         collected.setdefault("" if pool else part.fingerprint, _Collected(part.info.machine)).add(part.blocks)
     info = _info([folder.info for folder in folders], collected, _pooled(parts) if pool else ())
     merged = RunFolder.create(out, info)
-    own = str(info.machine.get("fingerprint", ""))
+    own = fingerprint(info)
     for name, one in collected.items():
         elsewhere = "" if pool or name == own else name
         merged.append(block.model_copy(update={"machine": elsewhere}) for block in one.blocks)

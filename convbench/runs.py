@@ -12,6 +12,7 @@ import psutil
 
 from convbench import catalog, machine
 from convbench.algorithm import ConvAlgorithm
+from convbench.analysis.machines import fingerprint
 from convbench.errors import RunFolderError, SuiteError
 from convbench.measure.coordinator import Coordinator, Observer, Options
 from convbench.measure.effort import QUICK, Effort
@@ -28,6 +29,7 @@ NEEDED: Final = (
     "passes", "budget_s", "timeout_s", "memory_limit_bytes", "quick", "verify_only", "input", "plugins",
 )  # fmt: skip
 """Options that every run has had from the first version on, and cannot be resumed without."""
+MEMORY_SHARE: Final = 0.8
 SHORT_S: Final = 60.0
 """A budget below this has no seconds to spare for the machine's ceilings."""
 
@@ -77,7 +79,7 @@ def run_info(
     known: Mapping[str, ConvAlgorithm],
     names: tuple[str, ...],
     wishes: Wishes,
-    memory_share: float = 0.8,
+    memory_share: float = MEMORY_SHARE,
 ) -> RunInfo:
     """What a run of these contenders would be; each gets `memory_share` of what is free, unless the suite says more."""
     cores = len(machine.usable_cores())
@@ -94,7 +96,7 @@ def run_info(
             "passes": min(suite.passes, QUICK_PASSES) if wishes.quick else suite.passes,
             "budget_s": suite.budget_s if wishes.budget_s is None else wishes.budget_s,
             "timeout_s": suite.timeout_s,
-            "memory_limit_bytes": suite.memory_limit_bytes or int(memory_share * psutil.virtual_memory().available),
+            "memory_limit_bytes": suite.memory_limit_bytes or free_bytes(memory_share),
             "quick": wishes.quick,
             "verify_only": wishes.verify_only,
             "input": suite.input,
@@ -130,11 +132,10 @@ def reopen(path: Path, *, here: bool = True) -> RunFolder:
     if missing := [name for name in NEEDED if name not in folder.info.options]:
         raise RunFolderError(f"{path}: its options lack {', '.join(missing)}, without which it cannot go on")
     if not here:
-        folder.mend()
         return folder
     if folder.info.machines:
         raise RunFolderError(f"{path}: was measured by {len(folder.info.machines) + 1} machines; go on with --cluster")
-    theirs, ours = folder.info.machine.get("fingerprint"), machine.fingerprint()
+    theirs, ours = fingerprint(folder.info), machine.fingerprint()
     if theirs != ours:
         raise RunFolderError(f"{path}: was measured on another machine ({theirs}, this is {ours}); start a run anew")
     return folder
@@ -158,19 +159,7 @@ def _measure(folder: RunFolder, observer: Observer) -> None:
         coordinator.run()
     finally:
         spent = coordinator.spent
-        before = {key: float(options.get(key, 0.0)) for key in ("wall_s", "useful_s")}
-        folder.update(
-            folder.info.model_copy(
-                update={
-                    "options": {
-                        **options,
-                        "wall_s": before["wall_s"] + spent.wall_s,
-                        "useful_s": before["useful_s"] + spent.useful_s,
-                        "overhead_s": spent.overhead_s,
-                    }
-                }
-            )
-        )
+        folder.spend(spent.wall_s, spent.useful_s, spent.overhead_s)
 
 
 def coordinator_of(
@@ -183,7 +172,7 @@ def coordinator_of(
         Launch(LOADER, tuple(Path(path) for path in options["plugins"])),
         Options(
             effort=QUICK if options["quick"] else Effort(),
-            passes=1 if options["verify_only"] else options["passes"],
+            passes=passes_of(folder.info),
             budget_s=budget_s,
             timeout_s=options["timeout_s"],
             memory_limit_bytes=memory_limit_bytes,
@@ -195,6 +184,16 @@ def coordinator_of(
         ),
         observer,
     )
+
+
+def passes_of(info: RunInfo) -> int:
+    """How many passes a run makes at most."""
+    return 1 if info.options["verify_only"] else int(info.options["passes"])
+
+
+def free_bytes(share: float = MEMORY_SHARE) -> int:
+    """What a contender may have of this machine's free memory."""
+    return int(share * psutil.virtual_memory().available)
 
 
 def _is_short(budget_s: float | None) -> bool:
@@ -222,7 +221,7 @@ def find_ceilings(folder: RunFolder) -> None:
     found = [catalog.ceilings(count) for count in counts]
     if any(cell.device != "cpu" for cell in info.cells) and (card := catalog.card_ceilings()):
         found.append(card)
-    folder.update(info.model_copy(update={"machine": {**info.machine, "ceilings": [asdict(one) for one in found]}}))
+    folder.revise(machine={**info.machine, "ceilings": [asdict(one) for one in found]})
 
 
 def selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -> tuple[str, ...]:

@@ -90,6 +90,17 @@ class RunFolder:
             raise RunFolderError(f"{self.path / JOURNAL}: cannot be written: {error.strerror}") from error
         self._blocks.update({identity(block): block for block in added})
 
+    def revise(self, **changes: object) -> None:
+        """Replace some fields of `run.json`; see `update`."""
+        self.update(self.info.model_copy(update=changes))
+
+    def spend(self, wall_s: float, useful_s: float, overhead_s: float) -> None:
+        """Add what a measurement took to what the run has taken, and note what the sampling loop adds to a sample."""
+        options = self.info.options
+        spent = {"wall_s": wall_s, "useful_s": useful_s}
+        sums = {name: float(options.get(name, 0.0)) + seconds for name, seconds in spent.items()}
+        self.revise(options={**options, **sums, "overhead_s": overhead_s})
+
     def update(self, info: RunInfo) -> None:
         """Replace `run.json`, as a whole or not at all."""
         target = self.path / INFO

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from convbench.analysis.comparison import MATTERS
 from convbench.analysis.contenders import contenders
+from convbench.analysis.machines import fingerprint
 from convbench.analysis.sentences import cell_name
 from convbench.analysis.statistics import Estimate
 from convbench.result import Block, RunInfo
@@ -69,7 +70,7 @@ def trends(runs: Sequence[tuple[str, RunInfo, Sequence[Block]]]) -> list[Trend]:
     """
     found: dict[tuple[str, str, str], list[tuple[Moment, str, int]]] = {}
     for name, info, blocks in sorted(runs, key=lambda run: run[1].started_utc):
-        machine = str(info.machine.get("fingerprint", ""))
+        machine = fingerprint(info)
         for (key, algorithm), one in contenders(info, blocks).items():
             if one.time is not None:
                 moment = Moment(info.started_utc, info.git_commit, name, one.time)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, final
 
-from convbench.analysis.machines import fingerprint, machine_name
+from convbench import runs
+from convbench.analysis.machines import by_machine, fingerprint, machine_name
 from convbench.analysis.passes import Work
 from convbench.errors import ConvbenchError
 from convbench.fleet import unit as host_side
@@ -49,7 +50,7 @@ class Fleet:
         self.cluster = cluster
         self.observer = observer
         options = folder.info.options
-        self.passes = 1 if options["verify_only"] else options["passes"]
+        self.passes = runs.passes_of(folder.info)
         self.whole = options.get("whole", False)
         self.budget = Budget(options["budget_s"])
         self.kinds: dict[str, Kind] = {}
@@ -69,8 +70,14 @@ class Fleet:
     def run(self) -> None:
         """Measure what the run still lacks. Whatever ends it, all that came home is in the journal.
 
-        Raises `ConvbenchError` where there is no host or none that can do it, and when the cluster goes away.
+        Raises `ConvbenchError` where there is no host or none that can do it, when the cluster goes away, and where
+        another process is measuring it.
         """
+        with self.folder.locked():
+            self.folder.mend()
+            self._run()
+
+    def _run(self) -> None:
         try:
             self.cluster.client.subscribe_topic(self.topic, self._arrived)
             while not self.budget.spent and not self._finished():
@@ -86,7 +93,7 @@ class Fleet:
             ) from error
         finally:
             self._leave()
-            self._note_effort()
+            self.folder.spend(self.budget.elapsed_s, self.useful_s, self.overhead_s)
 
     def _finished(self) -> bool:
         """Whether every kind of machine has made its passes, or has no machine left to make them."""
@@ -153,17 +160,16 @@ class Fleet:
         if name not in self.kinds:
             self.kinds[name] = Kind(host.machine, self.passes, whole=self.whole)
             if not self.folder.blocks and len(self.kinds) == 1:
-                self.folder.update(info.model_copy(update={"machine": host.machine}))
+                self.folder.revise(machine=host.machine)
             elif name != own and name not in info.machines:
-                self.folder.update(info.model_copy(update={"machines": {**info.machines, name: host.machine}}))
+                self.folder.revise(machines={**info.machines, name: host.machine})
 
     def _refuse(self, address: str, reason: str) -> None:
         self.refused[address] = " ".join(reason.split())
         self._note(f"host {address} was left out: {self.refused[address]}")
 
     def _note(self, text: str) -> None:
-        info = self.folder.info
-        self.folder.update(info.model_copy(update={"notes": (*info.notes, text)}))
+        self.folder.revise(notes=(*self.folder.info.notes, text))
 
     def _lose(self, seat: _Seat) -> None:
         if seat.future is None:
@@ -195,7 +201,7 @@ class Fleet:
     def _begin_passes(self) -> None:
         for name, kind in self.kinds.items():
             hosts = sum(seat.host.fingerprint == name for seat in self.seats.values())
-            if hosts and (added := kind.begin_pass(self.folder.info, self._blocks_of(name), hosts)):
+            if hosts and kind.pass_ended and (added := kind.begin_pass(self.folder.info, self._blocks_of(name), hosts)):
                 self.folder.update(self.folder.info.with_reserves(added))
 
     def _hand_out(self) -> None:
@@ -252,9 +258,9 @@ class Fleet:
         name, info, kind = seat.host.fingerprint, self.folder.info, self._kind(seat)
         kind.machine = {**kind.machine, **findings.machine}  # whose ceilings only one of the units has found
         if name == fingerprint(info):
-            self.folder.update(info.model_copy(update={"machine": kind.machine}))
+            self.folder.revise(machine=kind.machine)
         else:
-            self.folder.update(info.model_copy(update={"machines": {**info.machines, name: kind.machine}}))
+            self.folder.revise(machines={**info.machines, name: kind.machine})
 
     def _arrived(self, event: tuple[float, list[str]]) -> None:
         """Called by the client's own thread."""
@@ -298,25 +304,8 @@ class Fleet:
 
     def _blocks_of(self, name: str) -> list[Block]:
         """What a kind of machine has measured, as its own."""
-        own = fingerprint(self.folder.info)
-        return [
-            block.model_copy(update={"machine": ""}) for block in self.folder.blocks if (block.machine or own) == name
-        ]
+        parts = by_machine(self.folder.info, self.folder.blocks)
+        return [block for part in parts if part.fingerprint == name for block in part.blocks]
 
     def _kind(self, seat: _Seat) -> Kind:
         return self.kinds[seat.host.fingerprint]
-
-    def _note_effort(self) -> None:
-        options = self.folder.info.options
-        self.folder.update(
-            self.folder.info.model_copy(
-                update={
-                    "options": {
-                        **options,
-                        "wall_s": float(options.get("wall_s", 0.0)) + self.budget.elapsed_s,
-                        "useful_s": float(options.get("useful_s", 0.0)) + self.useful_s,
-                        "overhead_s": self.overhead_s,
-                    }
-                }
-            )
-        )

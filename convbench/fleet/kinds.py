@@ -32,12 +32,17 @@ class Kind:
         """Of each machine."""
         return int(self.machine["cores"])
 
+    @property
+    def pass_ended(self) -> bool:
+        """Whether another pass may begin."""
+        return not (self.waiting or self.handed_out or self.finished)
+
     def begin_pass(self, info: RunInfo, blocks: Sequence[Block], hosts: int) -> tuple[Cell, ...]:
         """Begin the next pass if this one is at its end, in as many units as there are hosts.
 
         Returns cells of the reserve that it adds: they are to be measured from now on. `blocks` are this kind's.
         """
-        if self.waiting or self.handed_out or self.finished:
+        if not self.pass_ended:
             return ()
         self.pass_index += 1
         if self.pass_index >= self.passes:

@@ -13,8 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, final
 
-import psutil
-
 from convbench import machine, runs
 from convbench.measure.coordinator import Progress
 from convbench.result import Block, Record, RunInfo
@@ -22,7 +20,6 @@ from convbench.store import SCHEMA_VERSION, RunFolder
 
 RESOURCE: Final = "convbench"
 """Of which each host that may be timed on has one."""
-MEMORY_SHARE: Final = 0.8
 ALLOCATOR: Final = "MALLOC_TRIM_THRESHOLD_"
 """Set by Dask for its workers: it would slow every contender that allocates, and only in a fleet."""
 
@@ -90,7 +87,7 @@ def measure(text: str, topic: str) -> str:
     try:
         folder = RunFolder.begin(scratch / "run", unit.info.model_copy(update={"machine": machine.describe()}))
         folder.append(unit.known)
-        limit = min(unit.info.options["memory_limit_bytes"], int(MEMORY_SHARE * psutil.virtual_memory().available))
+        limit = min(unit.info.options["memory_limit_bytes"], runs.free_bytes())
         courier = _Courier(topic, str(folder.info.machine["fingerprint"]))
         coordinator = runs.coordinator_of(folder, courier, unit.budget_s, limit)
         if unit.finds_ceilings:

@@ -46,10 +46,10 @@ def verdict(y: Array, case: Case, claim: Claim) -> tuple[Agreement, str]:
 
 
 def trespass(reply: Mapping[str, Any]) -> str:
-    """What execute did to memory that is not its own, as its worker has found."""
-    if reply["input_changed"]:
+    """What execute did to memory that is not its own, as its worker has found; one of an older commit may not look."""
+    if reply.get("input_changed"):
         return "execute changed its input x"
-    return "execute wrote outside of its output y" if reply["overrun"] else ""
+    return "execute wrote outside of its output y" if reply.get("overrun") else ""
 
 
 @final

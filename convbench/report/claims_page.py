@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from convbench.analysis.claim_sentences import bounds_text, figure_text, figures_text, instance_place, verdict_sentence
 from convbench.analysis.claims import Judged, Verdict
+from convbench.analysis.machines import fingerprint
 from convbench.analysis.quantities import memory, plural, seconds
 from convbench.report.answers import Answers
 from convbench.report.markdown import escape, table
@@ -54,7 +55,7 @@ def _machines(runs: Sequence[tuple[Path, Answers]]) -> Iterator[str]:
     """Each machine once, with the software of its first run."""
     seen: dict[str, Answers] = {}
     for _, answers in runs:
-        seen.setdefault(str(answers.info.machine.get("fingerprint", "")), answers)
+        seen.setdefault(fingerprint(answers.info), answers)
     for answers in seen.values():
         info = answers.info
         versions = ", ".join(f"{name} {version}" for name, version in info.versions.items())
