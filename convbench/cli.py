@@ -309,11 +309,13 @@ def compare(
     new: Annotated[Path, typer.Argument(metavar="NEW", help="another run's folder")],
 ) -> int:
     """Two stored runs: what differs between them, what became slower or faster, which crossovers moved."""
+    from convbench.analysis.machines import only_machine
     from convbench.report.answers import Answers
     from convbench.report.compare import comparison, print_comparison
     from convbench.store import RunFolder
 
-    before, after = (Answers(folder.info, folder.blocks) for folder in map(RunFolder.open, (base, new)))
+    parts = [only_machine(run.info, run.blocks, str(run.path)) for run in map(RunFolder.open, (base, new))]
+    before, after = (Answers(part.info, part.blocks) for part in parts)
     found = comparison(before, after)
     print_comparison(console, found)
     return ExitCode.FINE if found.changes else ExitCode.NOTHING_MEASURED
@@ -329,6 +331,7 @@ def history(
 ) -> int:
     """A trend over many runs: whose time changed for good, when, and at which commit."""
     from convbench.analysis.history import trends
+    from convbench.analysis.machines import by_machine
     from convbench.report.history import print_history, write_figure
     from convbench.store import INFO, RunFolder
 
@@ -336,7 +339,8 @@ def history(
     if len(paths) < 2:
         raise ConvbenchError(f"{folder}: a history takes two runs or more, and there are {len(paths)}")
     opened = [(path.name, RunFolder.open(path)) for path in paths]
-    found = trends([(name, run.info, run.blocks) for name, run in opened])
+    parts = [(name, part) for name, run in opened for part in by_machine(run.info, run.blocks)]
+    found = trends([(name, part.info, part.blocks) for name, part in parts])
     print_history(console, found)
     if not found:
         return ExitCode.NOTHING_MEASURED

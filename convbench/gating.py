@@ -13,7 +13,7 @@ from convbench import catalog, machine, runs, worktree
 from convbench.algorithm import ConvAlgorithm
 from convbench.analysis import stored_baseline
 from convbench.analysis.contenders import contenders
-from convbench.analysis.machines import fingerprint
+from convbench.analysis.machines import Part, only_machine
 from convbench.analysis.outcomes import Outcome, Result
 from convbench.errors import ConvbenchError, OtherMachineError
 from convbench.measure.case import Cases
@@ -116,8 +116,9 @@ def gate_stored(
     Raises `OtherMachineError` where the machines' fingerprints differ, `RunFolderError`, `SuiteError`.
     """
     start_s = monotonic()
-    stored = RunFolder.open(against)
-    theirs, ours = fingerprint(stored.info), machine.fingerprint()
+    opened = RunFolder.open(against)
+    stored = only_machine(opened.info, opened.blocks, str(against))
+    theirs, ours = stored.fingerprint, machine.fingerprint()
     if theirs != ours:
         raise OtherMachineError(f"--against {against}: was measured on another machine ({theirs}, this is {ours})")
     limits = _limits(suite, catalog.load(wishes.plugins), max_slowdown)
@@ -158,7 +159,7 @@ def _limits(suite: Suite, known: Mapping[str, ConvAlgorithm], max_slowdown: floa
     return limits if max_slowdown is None else limits.model_copy(update={"max_slowdown": max_slowdown})
 
 
-def _against_stored(stored: RunFolder, new: RunFolder, limits: GateLimits) -> list[Outcome]:
+def _against_stored(stored: Part, new: RunFolder, limits: GateLimits) -> list[Outcome]:
     before, after = contenders(stored.info, stored.blocks), contenders(new.info, new.blocks)
     found = [
         stored_baseline.outcome(one.cell, name, before[key, name].blocks, one.blocks, limits)

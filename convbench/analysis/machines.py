@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from convbench.errors import RunFolderError
 from convbench.result import Block, RunInfo
 
 
@@ -42,6 +43,17 @@ def by_machine(info: RunInfo, blocks: Sequence[Block]) -> list[Part]:
         if found
     ]
     return parts or [Part(own, info, ())]
+
+
+def only_machine(info: RunInfo, blocks: Sequence[Block], where: str) -> Part:
+    """The one part of a run that is compared as a whole. Raises `RunFolderError` where there are several."""
+    part, *others = by_machine(info, blocks)
+    if others:
+        raise RunFolderError(
+            f"{where}: was measured by {1 + len(others)} machines, and only those of one can be compared with another "
+            f"run's; convbench report {where} has them side by side"
+        )
+    return part
 
 
 def fingerprint(info: RunInfo) -> str:

@@ -68,7 +68,8 @@ def write_claims(path: Path, runs: Sequence[tuple[Path, RunInfo, Sequence[Block]
     """Write one Markdown page of the claims of several runs, given with their folders."""
     from convbench.report.claims_page import claims_page
 
-    _write(path, claims_page([(folder, Answers(info, blocks)) for folder, info, blocks in runs], path))
+    parts = [(folder, part) for folder, info, blocks in runs for part in by_machine(info, blocks)]
+    _write(path, claims_page([(folder, Answers(part.info, part.blocks)) for folder, part in parts], path))
 
 
 def _write(path: Path, text: str) -> None:

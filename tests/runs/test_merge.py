@@ -85,6 +85,20 @@ def test_machines_stay_apart_unless_they_are_to_be_pooled(cli: Cli, shards: list
     assert "2 machines are taken together" in " ".join(pooled.info.notes)
 
 
+def test_what_compares_runs_never_mixes_machines(cli: Cli, shards: list[Path], tmp_path: Path) -> None:
+    other = elsewhere(shards[0], tmp_path / "other")
+    found = merged(cli, tmp_path / "runs", shards[0], other)
+    for words in (("compare", found.path, shards[0]), ("gate", tmp_path / "tiny.yaml", "--against", found.path)):
+        write_tiny(tmp_path)
+        done = cli(*words)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith(f"convbench: {found.path}: was measured by 2 machines")
+    merged(cli, tmp_path / "runs" / "again", found.path)
+    done = cli("history", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("12 trends over 2 runs")  # of two machines, six each
+
+
 def test_what_does_not_belong_together_is_refused(cli: Cli, shards: list[Path], tmp_path: Path) -> None:
     other = elsewhere(shards[1], tmp_path / "other")
     info = json.loads((other / "run.json").read_text())
