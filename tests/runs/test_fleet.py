@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from convbench.machine import usable_cores
 from convbench.result import RunInfo
 from convbench.store import RunFolder
 from runs.conftest import only_run
+from runs.test_interruption import started, wait_for_journal
 
 distributed = pytest.importorskip("distributed", reason="needs convbench[cluster]")
 
@@ -50,12 +50,8 @@ def hosts(scheduler: str, *cores: list[int], resource: str = "convbench=1") -> I
 
 def begun(tiny: Path, scheduler: str, out: Path) -> subprocess.Popen[str]:
     """A run that has measured something."""
-    words = ["run", str(tiny), "--quick", "--no-report", "--out", str(out), "--cluster", scheduler]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "convbench", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while running.poll() is None and not list(out.glob("*/samples.jsonl")):
-        time.sleep(0.05)
+    running = started(tiny, out, "--cluster", scheduler)
+    wait_for_journal(out)
     return running
 
 

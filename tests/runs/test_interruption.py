@@ -20,8 +20,8 @@ from runs.conftest import only_run
 MOMENTS = 8
 
 
-def started(tiny: Path, out: Path) -> subprocess.Popen[str]:
-    words = ["run", str(tiny), "--quick", "--no-report", "--out", str(out)]
+def started(tiny: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    words = ["run", str(tiny), "--quick", "--no-report", "--out", str(out), *more]
     return subprocess.Popen(
         [sys.executable, "-m", "convbench", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
