@@ -15,6 +15,7 @@ from convbench import machine
 from convbench.algorithm import ConvAlgorithm
 from convbench.analysis.dispatch import SCHEMA_VERSION, Dispatcher, DispatchTable
 from convbench.errors import ConvbenchError
+from convbench.result import first_mistake
 
 SHIPPED: Final = Path(__file__).with_name("dispatch.json")
 """Of another machine: what "auto" goes by until `convbench tune` has measured this one."""
@@ -71,9 +72,7 @@ def read(path: Path) -> DispatchTable:
     except OSError as error:
         raise ConvbenchError(f"{path}: no dispatch table: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConvbenchError(f"{path}: no dispatch table: {place}: {first['msg']}") from error
+        raise ConvbenchError(f"{path}: no dispatch table: {first_mistake(error)}") from error
     except ValueError as error:
         raise ConvbenchError(f"{path}: no dispatch table: {error}") from error
     if table.schema_version != SCHEMA_VERSION:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, Required
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
@@ -477,3 +485,9 @@ class DuelRow(Record):
     ci_high: float | None
     passes: int
     machine: str = ""
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first of the mistakes in what was to be a record: where in the record, if anywhere, and what."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from convbench.errors import RunFolderError
-from convbench.result import Block, RunInfo
+from convbench.result import Block, RunInfo, first_mistake
 
 SCHEMA_VERSION: Final = 6
 INFO: Final = "run.json"
@@ -71,7 +71,7 @@ class RunFolder:
         try:
             info = RunInfo.model_validate(_migrated(stored, path))
         except ValidationError as error:
-            raise RunFolderError(f"{path / INFO}: {_first(error)}") from error
+            raise RunFolderError(f"{path / INFO}: {first_mistake(error)}") from error
         return RunFolder(path, info, list(_read_journal(path / JOURNAL)))
 
     @property
@@ -191,13 +191,7 @@ def _block(line: bytes, place: str) -> Block:
     try:
         return Block.model_validate_json(body)
     except ValidationError as error:
-        raise RunFolderError(f"{place}: {_first(error)}") from error
-
-
-def _first(error: ValidationError) -> str:
-    """The first of the mistakes: where in the record, if anywhere, and what."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
+        raise RunFolderError(f"{place}: {first_mistake(error)}") from error
 
 
 def _migrated(stored: Any, path: Path) -> Any:

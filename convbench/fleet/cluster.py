@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from convbench.errors import ConvbenchError
 from convbench.fleet.unit import RESOURCE
+from convbench.result import first_mistake
 
 CONNECT_S: Final = 20.0
 HOSTS_WITHIN_S: Final = 60.0
@@ -97,9 +98,7 @@ def read_slurm(path: Path) -> Slurm:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConvbenchError(f"--cluster: {path}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConvbenchError(f"--cluster: {path}: {place}: {first['msg']}") from error
+        raise ConvbenchError(f"--cluster: {path}: {first_mistake(error)}") from error
 
 
 def slurm_cluster(found: Slurm) -> Any:

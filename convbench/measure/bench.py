@@ -16,7 +16,7 @@ from convbench.machine import clock_hz, stolen_s
 from convbench.measure.case import Case
 from convbench.measure.effort import Effort
 from convbench.measure.workers import Worker, WorkerFailedError
-from convbench.result import Agreement, Block, Cell, Status
+from convbench.result import Agreement, Block, Cell, Status, first_mistake
 
 
 @dataclass(frozen=True)
@@ -258,8 +258,7 @@ class Bench:
         try:
             return self._record()
         except ValidationError as error:
-            first = error.errors()[0]
-            reason = f"what it tells of itself cannot be: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            reason = f"what it tells of itself cannot be: {first_mistake(error)}"
         return Block(
             cell=self.cell.key,
             algorithm=self.algorithm,
