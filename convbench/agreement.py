@@ -354,5 +354,6 @@ def _ratio(error: float, scale: float) -> float:
     return math.inf if error > 0 else 0.0
 
 
-def _rms(values: Float64) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
+def _rms(values: Array) -> float:
+    flat = values.reshape(-1)  # whose squares, in float64, would take as much memory again or more
+    return float(np.sqrt(np.einsum("i,i->", flat, flat, dtype=np.float64) / flat.size))

@@ -14,6 +14,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from queue import Empty, SimpleQueue
 from typing import Any, Final, final
 
@@ -167,7 +168,9 @@ class Convolvers:
     Other threads may read the next tile, or write the last one, meanwhile.
     """
 
-    def __init__(self, convolvers: Sequence[TileConvs], buffers: TileBuffers) -> None:
+    def __init__(self, convolvers: Sequence[TileConvs], buffers: TileBuffers, operations: int | None) -> None:
+        self.operations = operations
+        """Of all tiles."""
         self._idle: SimpleQueue[TileConvs] = SimpleQueue()
         for one in convolvers:
             self._idle.put(one)
@@ -210,6 +213,7 @@ class TilesPlan:
     def __init__(
         self, algorithm: ConvAlgorithm, tiling: Tiling, resources: Resources, *, threads: int, tiles: int
     ) -> None:
+        self._tiling = tiling
         self._buffers = TileBuffers(tiling, tiles, resources)
         self.workspace_bytes = self._buffers.nbytes
         self._plans: list[list[tuple[ConvSpec, ConvPlan]]] = []
@@ -233,7 +237,14 @@ class TilesPlan:
                     return conv
                 convs[problem.x_shape] = conv, problem.y_shape
             everybody.append(convs)
-        return Convolvers(everybody, self._buffers)
+        return Convolvers(everybody, self._buffers, self._operations(everybody[0]))
+
+    def _operations(self, convs: TileConvs) -> int | None:
+        """Of all tiles together, overlaps and all; None where the algorithm does not count them."""
+        of_a_tile = {y_shape[2:]: conv.operations for conv, y_shape in convs.values()}
+        counts = [of_a_tile[tile] for tile in product(self._tiling.rows, self._tiling.cols)]
+        known = [count for count in counts if count is not None]
+        return self._tiling.spec.n * sum(known) if len(known) == len(counts) else None
 
 
 def at_once(threads: int) -> int:

@@ -68,6 +68,7 @@ class _TilesConv(PreparedConv):
     def __init__(self, tiling: Tiling, convolvers: Convolvers, threads: int) -> None:
         self.tiling = tiling
         self.convolvers = convolvers
+        self.operations = convolvers.operations
         self.threads = threads
 
     def execute(self, x: Array, y: Array) -> None:

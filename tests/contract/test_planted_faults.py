@@ -13,6 +13,7 @@ import pytest
 from contract.cases import ALGORITHMS, CASES
 from contract.harness import BrokenContractError, changed, check_contract
 from convbench.spec import ConvSpec
+from convbench.window import ArrayPixels
 
 Function = Callable[..., Any]
 
@@ -104,6 +105,10 @@ def _short_units(units: Any) -> Any:
     return units - np.array([0, 0, 0, 1, 0, 0])
 
 
+def _pixels_moved(right: Function) -> Function:
+    return lambda pixels, tiling: right(ArrayPixels(np.roll(pixels.array, 1, axis=2)), tiling)
+
+
 STRIDED = "n2c4h13w11k6r3s3+stride=2x3+padding=1"
 TILED = "h67w131r7s5+padding=3x2"
 
@@ -185,6 +190,7 @@ PLANTED = [
     Planted("fft_overlap_save", "a seam off by one", "tile_choice:saving_grid", _result(_wider_step), TILED, 4096),
     Planted("fft_overlap_add", "a seam off by one", "fft_overlap_add:adding_grid", _result(_wider_step), TILED, 4096),
     Planted("fft_overlap_add", "tiles laid one to the right", "fft_overlap_add:adding_grid", _result(_short_lead)),
+    Planted("dask_overlap", "windows a row too low", "dask_overlap:windows_of", _pixels_moved, TILED, 4096),
 ]
 
 
