@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any, final
 
 import numpy as np
@@ -68,7 +69,11 @@ class _TimedPlan(ConvPlan):
 class _TimedConv(PreparedConv):
     def __init__(self, inner: PreparedConv, rounds: int) -> None:
         self.inner = inner
-        self.rounds = rounds
+        self.own = rounds
+
+    @property
+    def rounds(self) -> int:
+        return self.own
 
     def execute(self, x: Array, y: Array) -> None:
         for _ in range(self.rounds):
@@ -79,12 +84,12 @@ def algorithm(name: str, rounds: int) -> Timed:
     return type("Named", (Timed,), {"name": name, "rounds": rounds, "planned": 0})()  # type: ignore[no-any-return]
 
 
-def expects(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
-    """A table that expects these times, whatever the shape."""
+def expects(monkeypatch: pytest.MonkeyPatch, **seconds: float | tuple[float, ...]) -> None:
+    """A table that expects these times, whatever the shape; several in turn are as good as a guess."""
     measured = tuple(
         Measured(spec=ConvSpec(h=extent, w=extent, r=3, s=3), threads=1, algorithm=name, seconds=taken)
-        for name, taken in seconds.items()
-        for extent in range(20, 40)
+        for name, times in seconds.items()
+        for extent, taken in zip(range(20, 40), cycle(times if isinstance(times, tuple) else (times,)), strict=False)
     )
     table = DispatchTable(
         schema_version=SCHEMA_VERSION, machine={}, versions={}, measured_utc="", measured=measured, fitted=fit(measured)
@@ -105,6 +110,22 @@ def test_those_that_are_close_race_and_the_quickest_wins(monkeypatch: pytest.Mon
     assert chosen(known) == "quick"
     assert type(known["far"]).planned == 0  # type: ignore[attr-defined]
     assert chosen(known, race=False) == "slow"
+
+
+def test_whose_time_is_a_guess_races_too_if_it_may_be_the_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: a rarely measured contender was half as slow as the choice, and expected to be three times as slow."""
+    expects(monkeypatch, sure=1e-4, unsure=(1e-5, 1e-3))
+    known: dict[str, ConvAlgorithm] = {"sure": algorithm("sure", 8), "unsure": algorithm("unsure", 1)}
+    assert auto.choices(known, SPEC, 1)[1].seconds > auto.CLOSE * 1e-4
+    assert chosen(known) == "unsure"
+
+
+def test_the_first_in_a_race_does_not_pay_for_what_wakes_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    expects(monkeypatch, first=1.0e-4, second=1.1e-4)
+    known: dict[str, ConvAlgorithm] = {"first": algorithm("first", 1), "second": algorithm("second", 8)}
+    cold = iter([100, 100])
+    monkeypatch.setattr(_TimedConv, "rounds", property(lambda conv: next(cold, conv.own)), raising=False)
+    assert chosen(known) == "first"
 
 
 def test_who_refuses_the_filter_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

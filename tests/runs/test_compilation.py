@@ -9,18 +9,22 @@ import pytest
 from conftest import Cli
 from convbench.store import RunFolder
 
+SUITE = """\
+name: box
+defaults: {image: 32, kernel: 3, padding: same, filter: box, threads: [1]}
+shapes: [{}]
+algorithms: [naive, separable]
+"""
+
 
 def test_what_the_first_run_compiles_the_second_finds_on_disk(
-    cli: Cli, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fault: separable's kernel closes over another one, and was compiled in every process."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
-    tiny.write_text(
-        tiny.read_text()
-        .replace("naive, direct]", "naive, direct, separable]\n")
-        .replace("padding: same,", "padding: same, filter: box,")
-    )
-    first, second = (cli("run", tiny, "--quick", "--no-report", "--out", out) for out in ("first", "second"))
+    suite = tmp_path / "box.yaml"
+    suite.write_text(SUITE)
+    first, second = (cli("run", suite, "--quick", "--no-report", "--out", out) for out in ("first", "second"))
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     blocks = {out: RunFolder.open(next((tmp_path / out).iterdir())).blocks for out in ("first", "second")}
     assert sum(block.compiled or 0 for block in blocks["first"]) >= 2

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Cli, call_convbench
+from convbench.analysis.sentences import finding, where
+from convbench.report.answers import Answers
 from convbench.result import Block, Row, Status
 from runs.conftest import FAULTY, only_run, write_tiny
 
@@ -31,7 +33,9 @@ def test_a_run_leaves_its_whole_folder(cli: Cli, tiny: Path, tmp_path: Path) -> 
     assert len(rows) == 6 * 2
     assert {row["status"] for row in rows} == {"passed"}
     assert all(float(row["error"]) <= float(row["error_bound"]) for row in rows)
-    assert "direct overtakes naive" in done.stdout or "direct is faster" in done.stdout
+    crossovers = Answers(folder.info, folder.blocks).crossovers
+    assert len(crossovers) == 2
+    assert all(f"crossover: {where(one.curve)}: {finding(one)}" in done.stdout for one in crossovers)
     options = folder.info.options
     assert 0 < options["useful_s"] < options["wall_s"]
     assert 0 < options["overhead_s"] < 1e-6  # less than 0.1 % of a sample of 1 ms
