@@ -6,7 +6,8 @@
 Both hosts are workers of one Dask scheduler on this machine, each on a core of its own, so that they have one
 fingerprint and the fleet's run has one time for each contender. Single runs are made at the same time, one on each
 host's core: all runs have the same neighbours. Runs take turns; a change is one by `convbench compare`'s rule. What
-single runs differ by among themselves is the machine's own.
+single runs differ by among themselves is the machine's own. Whoever was three times behind in the first pass of
+either has no interval in it, and is left out.
 """
 
 from __future__ import annotations
@@ -111,8 +112,8 @@ def tell(title: str, pairs: Iterable[tuple[Answers, Answers]]) -> None:
     ratios = []
     for base, new in pairs:
         for change in comparison(base, new).changes:
-            verdicts[change.verdict.value] += 1
-            if change.ratio is not None:
+            if change.ratio is not None and change.ratio.has_interval:
+                verdicts[change.verdict.value] += 1
                 ratios.append(change.ratio.value)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
     low, *_, high = statistics.quantiles(ratios, n=20)
