@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import signal
 import sys
@@ -28,7 +29,6 @@ EVALUATED = 1000
 
 app = typer.Typer(
     name="convbench",
-    help="Which convolution algorithm is fastest here, is it right, and did my last commit slow it down?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -80,6 +80,21 @@ def _interrupt_once(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _place(error: OSError) -> str:
     return f"{error.filename}: " if error.filename else ""
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"convbench {importlib.metadata.version('convbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def convbench(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="say which one this is, and leave")
+    ] = False,
+) -> None:
+    """Which convolution algorithm is fastest here, is it right, and did my last commit slow it down?"""
 
 
 @app.command()

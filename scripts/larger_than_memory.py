@@ -31,6 +31,8 @@ IN_MEMORY: Final = 8192
 """Rows and columns of the image that fits: 0.25 GiB."""
 IN_MEMORY_S: Final = 1.5
 SAMPLES: Final = 4000
+WARM_UP: Final = 2**22
+"""Pixels of a tile, at most, in which everything is compiled and loaded."""
 COLUMNS: Final = (
     "image", "filter", "workers", "from", "Mpixel/s", "GFLOP/s, direct-equivalent",
     "in memory, Mpixel/s", "ratio", "ratio of CPU time", "peak",
@@ -132,8 +134,9 @@ def _child(kernel: int, workers: int, source: str | None = None, target: str | N
     else:
         options: dict[str, Any] = {"algorithm": algorithm, "threads": workers, "memory_limit_bytes": LIMIT_BYTES}
         width = np.load(source, mmap_mode="r", allow_pickle=False).shape[1]
-        few = np.zeros((1024, width), np.float32)
-        cb.convolve_large(few, w, few.copy(), **options, tile=(256, width))  # compiles, and loads all that is needed
+        rows = min(256, WARM_UP // width)
+        few = np.zeros((4 * rows, width), np.float32)
+        cb.convolve_large(few, w, few.copy(), **options, tile=(rows, width))  # compiles, and loads all that is needed
         del few
         start_s, start_cpu_s = time.perf_counter(), time.process_time()
         done = cb.convolve_large(source, w, target, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,12 @@ from conftest import Cli
 from convbench.result import Row
 from convbench.store import RunFolder
 from runs.conftest import FAULTY, only_run
+
+
+def test_it_says_which_version_it_is(cli: Cli) -> None:
+    done = cli("--version")
+    assert done.returncode == 0
+    assert done.stdout == f"convbench {version('convbench')}\n"
 
 
 def test_list_says_what_each_can_run_and_why_not(cli: Cli) -> None:
