@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import math
+import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, final
@@ -49,6 +52,8 @@ class Cluster:
         self.started: Any = None
         self.patience_s = HOSTS_WITHIN_S
         """How long to wait while there is no host."""
+        self.renew: Callable[[], object] = lambda: None
+        """Submits again the jobs that have ended: their time was up, or others had more right to the node."""
         self.client = self._connect()
 
     def __enter__(self) -> Self:
@@ -78,7 +83,9 @@ class Cluster:
         elif self.address.endswith((".yaml", ".yml")):
             found = read_slurm(Path(self.address))
             self.started = slurm_cluster(found)
-            self.started.scale(jobs=found.jobs)
+            check_job(self.address, self.started.job_script())
+            self.renew = partial(self.started.scale, jobs=found.jobs)
+            self.renew()
             self.patience_s = math.inf  # a queue may be long
         elif kind not in ("tcp", "tls", "ucx", "ws", "wss"):
             raise ConvbenchError(f"--cluster: '{self.address}' is no cluster; {VALID}")
@@ -99,6 +106,16 @@ def read_slurm(path: Path) -> Slurm:
         raise ConvbenchError(f"--cluster: {path}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise ConvbenchError(f"--cluster: {path}: {first_mistake(error)}") from error
+
+
+def check_job(name: str, script: str) -> None:
+    """Raise `ConvbenchError` where SLURM would not take the job: Dask would wait for it for ever."""
+    try:
+        done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False)  # noqa: S607
+    except OSError as error:
+        raise ConvbenchError(f"--cluster: {name}: sbatch: {error.strerror}; start it where SLURM is") from error
+    if done.returncode:
+        raise ConvbenchError(f"--cluster: {name}: {' '.join(done.stderr.split())}")
 
 
 def slurm_cluster(found: Slurm) -> Any:

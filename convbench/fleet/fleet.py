@@ -26,6 +26,7 @@ from convbench.store import SCHEMA_VERSION, RunFolder, identity
 POLL_S: Final = 0.2
 GRACE_S: Final = 10.0
 """For units to end after the budget has."""
+RENEWED_EVERY_S: Final = 5.0
 MOST_LOSSES: Final = 4
 """Of units, without a cell measured between them."""
 
@@ -66,6 +67,7 @@ class Fleet:
         """Hosts lost since a cell came home."""
         self.idle_since = monotonic()
         """Since when no host can do what is left to do."""
+        self.renewed_at = monotonic()
 
     def run(self) -> None:
         """Measure what the run still lacks. Whatever ends it, all that came home is in the journal.
@@ -135,6 +137,11 @@ class Fleet:
             answers = self.cluster.client.run(host_side.introduce, workers=strangers, on_error="return")
             for address, answer in answers.items():
                 self._seat(address, answer)
+        if monotonic() - self.renewed_at > RENEWED_EVERY_S:
+            self.renewed_at = monotonic()
+            self.cluster.renew()
+        if not self.seats:
+            self.observer.waiting(f"hosts of {self.cluster.address}")
 
     def _all_refused(self) -> bool:
         return not self.seats and bool(self.refused) and set(self.cluster.client.nthreads()) <= set(self.refused)

@@ -131,3 +131,6 @@ class _Courier:
         task = self.worker.state.tasks.get(self.task)
         if task is None or task.state == "cancelled":
             raise _UnwantedError
+
+    def waiting(self, what: str) -> None:
+        """See `Observer`: a unit is at its host already."""

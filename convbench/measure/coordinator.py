@@ -74,6 +74,9 @@ class Observer(Protocol):
     def progress(self, progress: Progress) -> None:
         """Called after every cell."""
 
+    def waiting(self, what: str) -> None:
+        """Called now and then while a run has no host to measure on."""
+
 
 @dataclass(frozen=True)
 class Spent:

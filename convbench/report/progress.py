@@ -49,7 +49,7 @@ class Bar:
         """Print `text` where there is no terminal, if it is time again or for the last time."""
         if not self.console.is_terminal and (last or monotonic() - self.last_line >= LINE_EVERY_S):
             self.last_line = monotonic()
-            self.console.print(text, highlight=False)
+            self.console.print(text, highlight=False, soft_wrap=True)
 
 
 @final
@@ -81,6 +81,11 @@ class ProgressView(Bar):
         )
         place = f"{title}: {count}"
         self.line(f"{place}, {progress.elapsed_s:.0f} s, {left}", last=progress.done == progress.total)
+
+    def waiting(self, what: str) -> None:
+        """See `Observer`."""
+        self.bar.update(self.task, count=f"waiting for {what} …", cell="")
+        self.line(f"waiting for {what}")
 
     def _failure(self, block: Block) -> None:
         if (block.algorithm, block.status) not in self.told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -104,6 +105,7 @@ def test_a_worker_that_is_no_host_is_left_out(cli: Cli, scheduler: str, tiny: Pa
     with hosts(scheduler, list(usable_cores()), resource="gpu=1"):
         done = cli("run", tiny, "--quick", "--cluster", scheduler)
     assert done.returncode == 2
+    assert f"waiting for hosts of {scheduler}" in done.stdout
     assert "has no resource convbench=1" in done.stderr
     assert "--resume" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -141,6 +143,52 @@ def test_a_cluster_file_says_what_is_wrong(tmp_path: Path, text: str, complaint:
     path.write_text(text)
     with pytest.raises(ConvbenchError, match=complaint):
         read_slurm(path)
+
+
+SBATCH = """\
+#!/bin/sh
+[ "$1" = --test-only ] && exec grep -q "^#SBATCH --exclusive"
+setsid sh -c "$(cat "$1")" > /dev/null 2>&1 &
+echo $! >> {jobs}
+echo Submitted batch job $!
+"""
+REFUSING = "#!/bin/sh\necho 'sbatch: error: invalid partition specified: nope' >&2\nexit 1\n"
+SLURM = "slurm: {jobs: 1, cores: 2, memory: 4GiB}"
+
+
+def pretend_slurm(folder: Path, patch: pytest.MonkeyPatch, sbatch: str) -> Path:
+    """A SLURM whose jobs run here, and the file that names it."""
+    pytest.importorskip("dask_jobqueue", reason="needs convbench[slurm]")
+    for name, text in (("sbatch", sbatch), ("scancel", '#!/bin/sh\nkill -- "-$1"\n')):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    patch.setenv("PATH", str(folder), prepend=os.pathsep)
+    patch.setenv("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "1s")
+    path = folder / "slurm.yaml"
+    path.write_text(SLURM)
+    return path
+
+
+def test_a_job_that_ends_is_submitted_again(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: when a job's time was up, its run waited for a host for ever. So it was on a real SLURM."""
+    jobs = tmp_path / "jobs"
+    path = pretend_slurm(tmp_path, monkeypatch, SBATCH.format(jobs=jobs))
+    running = begun(tiny, str(path), tmp_path / "out")
+    os.killpg(int(jobs.read_text()), signal.SIGKILL)
+    _, complaint = running.communicate(timeout=120)
+    assert running.returncode == 0, complaint
+    assert len(jobs.read_text().split()) == 2
+    folder = only_run(tmp_path / "out")
+    assert list(measured(folder).values()) == [every_contender(folder.info)]
+
+
+def test_a_job_that_slurm_refuses_is_one_line(
+    cli: Cli, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pretend_slurm(tmp_path, monkeypatch, REFUSING)
+    done = cli("run", tiny, "--quick", "--cluster", path)
+    assert done.returncode == 2
+    assert done.stderr == f"convbench: --cluster: {path}: sbatch: error: invalid partition specified: nope\n"
 
 
 def test_slurm_jobs_are_alone_on_their_nodes(tmp_path: Path) -> None:
