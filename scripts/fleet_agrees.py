@@ -70,7 +70,7 @@ def hosts(cores: list[int]) -> Iterator[str]:
     """The address of a scheduler with a host on each core."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster:
+    with LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
         words = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address, "--nthreads", "1"]
         words += ["--no-nanny", "--no-dashboard", "--resources", "convbench=1"]
         workers = []

@@ -154,7 +154,7 @@ def test_on_a_cluster(tmp_path: Path) -> None:
     spec = ConvSpec(h=100, w=64, r=7, s=7, padding="same", boundary="reflect")
     made, _ = known(spec)
     np.save(tmp_path / "x.npy", made.input[0, 0])
-    options: dict[str, Any] = {"processes": False, "n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    options: dict[str, Any] = {"processes": False, "n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         for target in (tmp_path / "y.npy", tmp_path / "y.zarr"):
             large(spec, tmp_path / "x.npy", made.prepared[0, 0], target, tile=(30, 64), threads=None, client=client)

@@ -77,7 +77,7 @@ class Cluster:
                 threads_per_worker=1,
                 resources={RESOURCE: 1},
                 memory_limit=None,  # the run has a limit of its own, and tells who passed it
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=50,
             )
         elif self.address.endswith((".yaml", ".yml")):

@@ -79,7 +79,7 @@ def test_a_kernel_that_the_base_lacks_is_new_and_alone_it_is_nothing_to_compare(
     kernels = project.root / "kernels.py"
     text = kernels.read_text()
     kernels.write_text(text[: text.index("@final\nclass Columns")])
-    project.git("commit", "--quiet", "--all", "--amend", "--no-edit", "--author", "a <a@b>")
+    project.git("commit", "--quiet", "--all", "--amend", "--no-edit")
     kernels.write_text(text)
     done = project.gate("demo.yaml", "--against", "HEAD", "--algorithms", "columns")
     assert done.returncode == 5, done.stdout + done.stderr

@@ -29,7 +29,7 @@ distributed = pytest.importorskip("distributed", reason="needs convbench[cluster
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
     """The address of a scheduler that has no hosts."""
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster:
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
         yield cluster.scheduler_address
 
 
