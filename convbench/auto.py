@@ -16,7 +16,7 @@ from convbench.errors import UnsupportedError
 from convbench.spec import ConvSpec
 
 CLOSE: Final = 2.5
-"""Times the quickest that is expected: whoever is nearer takes part in the race, or may well be the quickest."""
+"""Times the quickest that is expected: whoever is nearer races, and so does whoever may well be the quickest."""
 RACERS: Final = 5
 TURNS: Final = 7
 TURN_S: Final = 1e-3

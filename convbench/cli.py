@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import signal
 import sys
@@ -84,7 +83,9 @@ def _place(error: OSError) -> str:
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        console.print(f"convbench {importlib.metadata.version('convbench')}")
+        from importlib.metadata import version
+
+        console.print(f"convbench {version('convbench')}")
         raise typer.Exit
 
 

@@ -84,6 +84,7 @@ class Fleet:
             self.cluster.client.subscribe_topic(self.topic, self._arrived)
             while not self.budget.spent and not self._finished():
                 self._greet()
+                self._call_for_hosts()
                 self._take()
                 self._begin_passes()
                 self._hand_out()
@@ -137,6 +138,9 @@ class Fleet:
             answers = self.cluster.client.run(host_side.introduce, workers=strangers, on_error="return")
             for address, answer in answers.items():
                 self._seat(address, answer)
+
+    def _call_for_hosts(self) -> None:
+        """Have jobs that ended submitted again; while there is no host at all, tell who watches."""
         if monotonic() - self.renewed_at > RENEWED_EVERY_S:
             self.renewed_at = monotonic()
             self.cluster.renew()

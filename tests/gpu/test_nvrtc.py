@@ -20,8 +20,7 @@ from gpu.targets import ALGORITHMS, EVERYTHING, algorithm
 pytestmark = needs_nvrtc
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
-EVERY_SIZE = "sm_90"
-"""On the others every kernel is compiled, at one of its sizes."""
+LEAST_KERNELS = 1
 
 
 class Recorder(ShimDevice):
@@ -63,11 +62,8 @@ def kernels(name: str) -> set[Kernel]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_it_compiles_and_nothing_is_spilled(name: str, architecture: str) -> None:
-    wanted = kernels(name)
-    if architecture != EVERY_SIZE:
-        wanted = set({(kernel.file, kernel.entry): kernel for kernel in sorted(wanted, key=repr)}.values())
-    found = {kernel: compiled(kernel, architecture) for kernel in wanted}
-    assert found
+    found = {kernel: compiled(kernel, architecture) for kernel in kernels(name)}
+    assert len(found) >= LEAST_KERNELS
     spilled = {kernel: made for kernel, made in found.items() if made.spilled_bytes}
     assert not spilled
 

@@ -32,7 +32,7 @@ SMALL = (
     "h150w33r7s7+padding=3+filter=gaussian:1+dtype=float64",
 )
 MOST = 4
-"""Of an algorithm: each launch is a process, in three orders of threads."""
+"""Of an algorithm: each launch is a process, in four orders of threads."""
 
 
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))

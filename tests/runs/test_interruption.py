@@ -17,7 +17,7 @@ from conftest import Cli
 from convbench.result import Status
 from runs.conftest import only_run
 
-MOMENTS = 4
+MOMENTS = 8
 
 
 def started(tiny: Path, out: Path, *more: str) -> subprocess.Popen[str]:
