@@ -8,7 +8,7 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping, Set
 from contextlib import redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Final, get_args
 from convbench.algorithm import ConvAlgorithm, Device, Precision
 from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
 from convbench.machine import Ceilings
-from convbench.suite.file import is_file
+from convbench.paths import is_file
 
 ENTRY_POINT_GROUP: Final = "convbench.algorithms"
 PLUGIN_PREFIX: Final = "convbench_plugin_"
@@ -26,24 +26,29 @@ LONGEST_NAME: Final = 80
 """Names become parts of files' names."""
 
 
-def builtin() -> dict[str, ConvAlgorithm]:
-    """Name -> algorithm, for those that come with convbench."""
+def builtin(names: Container[str] | None = None) -> dict[str, ConvAlgorithm]:
+    """Name -> algorithm, for those that come with convbench: all, or those among `names`, and no others imported."""
     from convbench_algorithms import BUILTIN
 
     found: dict[str, ConvAlgorithm] = {}
-    for place in BUILTIN:
-        module, _, name = place.partition(":")
-        _add(found, getattr(importlib.import_module(module), name)(), place)
+    for line in BUILTIN:
+        name, _, place = line.rpartition(" = ")
+        if name and names is not None and name not in names:  # without a name: a commit of before they had them
+            continue
+        module, _, kind = place.partition(":")
+        _add(found, getattr(importlib.import_module(module), kind)(), place)
     return found
 
 
-def load(plugins: Iterable[Path] = ()) -> dict[str, ConvAlgorithm]:
+def load(plugins: Iterable[Path] = (), names: Container[str] | None = None) -> dict[str, ConvAlgorithm]:
     """Name -> algorithm: the built-in ones, installed entry points, and the classes in plug-in files.
+
+    Of the built-in ones only those among `names`, where there are any: importing all takes two seconds.
 
     Raises `ConvbenchError` for a plug-in that cannot be imported, holds no algorithm, or takes a name
     that is already there.
     """
-    found = builtin()
+    found = builtin(names)
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
             algorithm = entry.load()()

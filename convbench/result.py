@@ -224,13 +224,9 @@ class GateLimits(Record):
     max_plan_slowdown: float = 0.5
     max_error_growth: float = 2.0
     max_workspace_growth: float = 0.1
-    cell_budget: float | None = None
+    cell_budget: float = 60.0
     """Seconds for a contender in a cell, until it is called inconclusive."""
     limits: tuple[GateException, ...] = ()
-
-    def budget_s(self, cell: Cell) -> float:
-        """What a contender in the cell may take; by default longer where several threads share a noisy machine."""
-        return self.cell_budget or (20.0 if cell.threads == 1 else 60.0)
 
     def slowdown(self, cell: Cell, algorithm: str, quantity: str) -> float:
         """The slowdown of `quantity` (execute, plan or prepare) that must be found; the last exception that fits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
@@ -58,9 +58,11 @@ def workloads(cores: int) -> tuple[Workload, ...]:
     return tuple(found)
 
 
-def load(_plugins: Iterable[Path]) -> Mapping[str, ConvAlgorithm]:
+def load(_plugins: Iterable[Path], names: Container[str]) -> Mapping[str, ConvAlgorithm]:
     """The loader of its processes: every workload with every share."""
-    return contenders(catalog.builtin(), workloads(len(machine.usable_cores())), _shares())
+    tried = workloads(len(machine.usable_cores()))
+    known = catalog.builtin({workload.algorithm for workload in tried})
+    return {name: one for name, one in contenders(known, tried, _shares()).items() if name in names}
 
 
 def _shares() -> list[tuple[float, int]]:

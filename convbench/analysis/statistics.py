@@ -27,6 +27,11 @@ from convbench.result import Block, Status
 
 CONFIDENCE: Final = 0.95
 
+DRIFT: Final = 0.0125
+"""Standard deviation of the logarithm of a time from one minute of a shared machine to another, which the passes of one
+run do not see. With it, 95 % intervals of times hold what other processes took within minutes 94 times in 100; without,
+90 (`convbench selftest`; docs/measurement.md). Ratios within a run are free of it."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -84,7 +89,7 @@ def time_estimate(blocks: Sequence[Block]) -> Estimate | None:
     if not usable:
         return None
     samples = sum(len(block.samples_s) for block in usable)
-    estimate = from_logs([math.log(block_median(block)) for block in usable], samples)
+    estimate = time_from_logs([math.log(block_median(block)) for block in usable], samples)
     if estimate.has_interval:
         return estimate
     first, last = np.quantile(usable[0].samples_s, (0.25, 0.75))
@@ -123,7 +128,7 @@ def paired_ratio(numerator: Sequence[Block], denominator: Sequence[Block]) -> Es
 def independent_ratio(numerator: Sequence[Block], denominator: Sequence[Block]) -> Estimate | None:
     """The ratio of times from two runs that share no rounds: Welch's t on the logs of the pass medians.
 
-    Nothing cancels the drift between the runs: the machine may have changed by more than the interval says.
+    The drift of a few minutes is in its interval. Over hours, the machine may have changed by more than that.
     """
     tops = [math.log(block_median(block)) for block in timed(numerator).values()]
     bottoms = [math.log(block_median(block)) for block in timed(denominator).values()]
@@ -134,7 +139,7 @@ def independent_ratio(numerator: Sequence[Block], denominator: Sequence[Block]) 
     samples = len(tops) + len(bottoms)
     if passes < 2:
         return Estimate(math.exp(center), None, None, passes, samples)
-    half = welch_half_width(tops, bottoms)
+    half = _drifting([_of_mean(tops), _of_mean(bottoms)], 2 * DRIFT**2)
     return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
 
 
@@ -148,6 +153,16 @@ def from_logs(logs: Sequence[float], samples: int) -> Estimate:
     return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
 
 
+def time_from_logs(logs: Sequence[float], samples: int) -> Estimate:
+    """The same of a time, whose interval holds the machine's drift besides."""
+    passes = len(logs)
+    center = math.fsum(logs) / passes
+    if passes < 2:
+        return Estimate(math.exp(center), None, None, passes, samples)
+    half = _drifting([(deviation(logs, center) ** 2 / passes, passes - 1)], DRIFT**2)
+    return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
+
+
 def deviation(values: Sequence[float], mean: float) -> float:
     """The sample's standard deviation, of two values or more. For a handful numpy takes ten times as long."""
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
@@ -155,12 +170,29 @@ def deviation(values: Sequence[float], mean: float) -> float:
 
 def welch_half_width(first: Sequence[float], second: Sequence[float]) -> float:
     """Half of the interval of the difference of two means, of two numbers or more each, by Welch's t."""
-    parts = [float(np.var(side, ddof=1)) / len(side) for side in (first, second)]
-    variance = sum(parts)
+    return _half_width([_of_mean(first), _of_mean(second)])
+
+
+def _of_mean(values: Sequence[float]) -> tuple[float, float]:
+    """The variance of the mean, and its degrees of freedom."""
+    return float(np.var(values, ddof=1)) / len(values), len(values) - 1
+
+
+def _drifting(parts: Sequence[tuple[float, float]], drift: float) -> float:
+    """Half of an interval with a variance besides that is known: for two passes Satterthwaite's would be too narrow."""
+    return max(_half_width(parts), _half_width([*parts, (drift, math.inf)]))
+
+
+def _half_width(parts: Sequence[tuple[float, float]]) -> float:
+    """Half of an interval whose variance is the sum of `parts`: (variance, degrees of freedom) each.
+
+    Satterthwaite, Biometrics Bulletin 2 (1946) 110–114.
+    """
+    variance = math.fsum(part for part, _ in parts)
     if variance == 0:
         return 0.0
-    spread = parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1)
-    return student_t(variance**2 / spread) * math.sqrt(variance)
+    spread = math.fsum(part**2 / degrees for part, degrees in parts)
+    return student_t(variance**2 / spread if spread else math.inf) * math.sqrt(variance)
 
 
 @lru_cache(maxsize=1024)

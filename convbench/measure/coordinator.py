@@ -146,7 +146,7 @@ class Coordinator:
             self.folder.update(info.with_reserves(added))
 
     def _pass(self, pass_index: int, work: Work, cases: Cases) -> None:
-        with Workers(self.launch, self.cores, pass_index) as workers:
+        with Workers(self.launch, self.folder.info.algorithms, self.cores, pass_index) as workers:
             units = sum(len(names) for _, names in work)
             for done, (cell, names) in enumerate(work, start=1):
                 if self.budget.spent:

@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--control", type=int, required=True, help="file descriptor of the control socket")
     parser.add_argument("--loader", required=True, help="module:function that gives the algorithms")
     parser.add_argument("--plugin", type=Path, action="append", default=[])
+    parser.add_argument("--algorithm", action="append", default=[], help="one that will be asked for")
     options = parser.parse_args()
 
     family = Family()
@@ -41,7 +42,7 @@ def main() -> None:
     control = socket.socket(fileno=options.control)
     module, _, function = options.loader.partition(":")
     try:
-        algorithms = getattr(importlib.import_module(module), function)(options.plugin)
+        algorithms = getattr(importlib.import_module(module), function)(options.plugin, options.algorithm)
     except Exception as error:
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"[:2000]}).encode())
         return

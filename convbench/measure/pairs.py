@@ -122,9 +122,10 @@ class Pairs:
         """
         order = random.Random(f"{self.candidate.folder.info.seed}/pairs/{self.rounds}")  # noqa: S311
         start_s = monotonic()
+        names = [item.algorithm for item in items]
         with (
-            Workers(self.base.launch, usable_cores(), self.rounds) as base,
-            Workers(self.candidate.launch, usable_cores(), self.rounds) as candidate,
+            Workers(self.base.launch, names, usable_cores(), self.rounds) as base,
+            Workers(self.candidate.launch, names, usable_cores(), self.rounds) as candidate,
         ):
             sides = ((self.base, base), (self.candidate, candidate))
             self._start(sides, items)

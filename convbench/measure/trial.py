@@ -124,7 +124,7 @@ class Trial:
         """Whether another pair is due: the time to execute decides, and whatever else is suspected."""
         if failed(*self.blocks[item.key]):
             return False
-        if self.pairs.spent_s[item.key] >= self.limits.budget_s(item.cell):
+        if self.pairs.spent_s[item.key] >= self.limits.cell_budget:
             return False
         questions = self.questions[item.key].values()
         return any(q.verdict is Verdict.SUSPECT or (q.quantity == EXECUTE and not q.decided) for q in questions)

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,11 +66,15 @@ class Nursery:
     It starts in the background; whoever asks it for something first waits until it is ready.
     """
 
-    def __init__(self, launch: Launch, threads: int, cores: Sequence[int], hash_seed: int) -> None:
+    def __init__(
+        self, launch: Launch, names: Iterable[str], threads: int, cores: Sequence[int], hash_seed: int
+    ) -> None:
+        self.cores = cores
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "convbench.measure.nursery"]
         command += [f"--control={theirs.fileno()}", f"--loader={launch.loader}"]
         command += [f"--plugin={path}" for path in launch.plugins]
+        command += [f"--algorithm={name}" for name in names]
         environment = {**os.environ, **WAITING, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         places = (*launch.import_first, *(place or Path.cwd() for place in sys.path))
         environment |= {"PYTHONPATH": os.pathsep.join(map(str, places))}
@@ -87,8 +91,6 @@ class Nursery:
         theirs.close()
         self.forked: set[int] = set()
         """Workers that have not been reaped."""
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self.process.pid, cores)
 
     @cached_property
     def algorithms(self) -> frozenset[str]:
@@ -96,6 +98,8 @@ class Nursery:
         started = self._receive(START_LIMIT_S)
         if "failed" in started:
             raise ConvbenchError(f"the algorithms cannot be loaded: {started['failed']}")
+        if hasattr(os, "sched_setaffinity"):  # not before: those that start at once need not share a core
+            os.sched_setaffinity(self.process.pid, self.cores)
         return frozenset(started["ready"])
 
     def fork(self, algorithm: str) -> Worker:
@@ -237,10 +241,11 @@ class Worker:
 
 @final
 class Workers:
-    """The processes of one pass: a nursery for each thread count, a worker for each contender in it."""
+    """The processes of one pass: a nursery for each thread count, a worker for each contender among `names` in it."""
 
-    def __init__(self, launch: Launch, cores: Sequence[int], pass_index: int) -> None:
+    def __init__(self, launch: Launch, names: Iterable[str], cores: Sequence[int], pass_index: int) -> None:
         self.launch = launch
+        self.names = tuple(dict.fromkeys(names))
         first = pass_index % len(cores)
         self.cores = (*cores[first:], *cores[:first])
         self.pass_index = pass_index
@@ -263,7 +268,7 @@ class Workers:
     def start(self, threads: int) -> Nursery:
         """The nursery for that many threads, which begins to start if there is none."""
         if threads not in self.nurseries:
-            self.nurseries[threads] = Nursery(self.launch, threads, self.cores[:threads], self.pass_index)
+            self.nurseries[threads] = Nursery(self.launch, self.names, threads, self.cores[:threads], self.pass_index)
         return self.nurseries[threads]
 
     def drop(self, algorithm: str, threads: int) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from convbench.errors import SpecError, SuiteError
+from convbench.paths import is_file
 from convbench.result import NAME, AxisValue
 from convbench.spec import ConvSpec
 from convbench.suite.axes import Settings, coordinate, resolve
 from convbench.suite.claims import check_coordinates
-from convbench.suite.file import SuiteFile, Thread, is_file
+from convbench.suite.file import SuiteFile, Thread
 from convbench.suite.network import Network
 from convbench.suite.shape_table import read_shape_table
 from convbench.suite.yaml_lines import Document, Place, shorten, unknown

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
@@ -224,14 +223,6 @@ def _first(document: Document, error: ValidationError) -> SuiteError:
         faults.append((document.lines[document.known((*place, *keys))], place, fault["msg"], keys))
     _, place, message, keys = min(faults, key=lambda fault: fault[0])
     return document.error(place, message, keys)
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; no name is too odd to ask about."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a NUL
-        return False
 
 
 def suite_schema() -> dict[str, Any]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from convbench.errors import choices
+from convbench.paths import is_file
 from convbench.result import AxisValue
 from convbench.spec import ConvSpec, Direction
-from convbench.suite.file import SuiteFile, is_file, validated
+from convbench.suite.file import SuiteFile, validated
 from convbench.suite.geometry import Builder, Layer, Shape, Signal
 from convbench.suite.yaml_lines import Document, Place, read_yaml, shorten
 

@@ -7,11 +7,13 @@ import pytest
 
 from analysis.synthetic import Synthetic, block, failed, kernel_cells
 from convbench.analysis.statistics import (
+    DRIFT,
     from_logs,
     independent_ratio,
     paired_ratio,
     student_t,
     time_estimate,
+    welch_half_width,
 )
 from convbench.result import Status
 
@@ -70,10 +72,11 @@ def test_the_inverse_swaps_the_ends():
     assert inverse.high == pytest.approx(1 / ratio.low)
 
 
-def test_equal_passes_give_an_interval_of_no_width():
-    assert time_estimate([block(CELL, "a", i, [2.0]) for i in range(3)]).half_width == pytest.approx(0)
+def test_equal_passes_leave_the_drift_of_the_machine_and_none_in_a_ratio_within_a_run():
     same = [block(CELL, "a", i, [2.0]) for i in range(3)]
-    assert independent_ratio(same, same).contains(1.0)
+    assert time_estimate(same).half_width == pytest.approx(math.expm1(1.959964 * DRIFT))
+    assert independent_ratio(same, same).half_width == pytest.approx(math.expm1(1.959964 * math.sqrt(2) * DRIFT))
+    assert paired_ratio(same, same).half_width == 0
 
 
 def test_welch_agrees_with_students_t_for_equal_variances_and_sizes():
@@ -81,6 +84,7 @@ def test_welch_agrees_with_students_t_for_equal_variances_and_sizes():
     bottoms = [block(CELL, "b", i, [math.exp(x)]) for i, x in enumerate((1.0, 1.1, 1.2))]
     ratio = independent_ratio(tops, bottoms)
     half = student_t(4) * math.sqrt(2 * 0.01 / 3)
+    assert welch_half_width([0.0, 0.1, 0.2], [1.0, 1.1, 1.2]) == pytest.approx(half)
     assert math.log(ratio.value) == pytest.approx(-1)
     assert math.log(ratio.high) == pytest.approx(-1 + half)
     assert independent_ratio(tops[:1], bottoms).has_interval is False
@@ -89,11 +93,13 @@ def test_welch_agrees_with_students_t_for_equal_variances_and_sizes():
 
 @pytest.mark.parametrize("passes", [2, 5])
 def test_intervals_hold_the_truth_about_95_times_in_100(passes):
-    run = Synthetic({"a": lambda cell: 1e-3, "b": lambda cell: 1.3e-3}, [CELL], passes=passes, drift=0.0)
+    rng = np.random.default_rng(0)
     times = ratios = 0
     trials = 600
     for seed in range(trials):
-        blocks = run.blocks(seed)
+        moment = math.exp(rng.normal(0, DRIFT))
+        true_times = {"a": lambda _, moment=moment: 1e-3 * moment, "b": lambda _, moment=moment: 1.3e-3 * moment}
+        blocks = Synthetic(true_times, [CELL], passes=passes, drift=0.0).blocks(seed)
         mine, other = ([b for b in blocks if b.algorithm == name] for name in "ab")
         times += time_estimate(mine).contains(1e-3)
         ratios += paired_ratio(other, mine).contains(1.3)
