@@ -219,6 +219,10 @@ def take_turns(benches: tuple[Bench, Bench], order: random.Random, effort: Effor
                 bench.move()
         for bench in order.sample(benches, k=2):
             bench.sample(effort)
+        if all(len(bench.samples_s) == 1 for bench in benches):  # known so far: a cold call, if it is long
+            again = effort.samples(min(bench.samples_s[0] for bench in benches), effort.block_s)
+            for bench in benches:
+                bench.wanted = max(bench.wanted, again)
         if benches[0].wants_more and _standard_error(*benches) < PRECISE:
             for bench in benches:
                 bench.stop(effort)
