@@ -92,12 +92,16 @@ def selftest(
 
 
 def read(folder: Path) -> list[Decision]:
-    """The decisions of an earlier selftest. Raises `ConvbenchError` where `folder` holds none."""
+    """The decisions of an earlier selftest, whose machine, if it does not say, is like no other folder's.
+
+    Raises `ConvbenchError` where `folder` holds none.
+    """
     try:
         lines = (folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise ConvbenchError(f"{folder}: no selftest's folder: {error.strerror}") from error
-    return [Decision.model_validate_json(line) for line in lines]
+    decisions = [Decision.model_validate_json(line) for line in lines]
+    return [one if one.machine else one.model_copy(update={"machine": str(folder)}) for one in decisions]
 
 
 def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[GateProgress], None]) -> list[Decision]:
@@ -152,6 +156,7 @@ def _trial(folder: Path, seed: int, shares: Sequence[float], told: Callable[[Gat
                     logs=tuple(trial.logs(item)),
                     base_s=tuple(block_median(block) for block in trial.blocks[item.key][0] if block.samples_s),
                     at_s=time(),
+                    machine=machine.fingerprint(),
                     stored=_passes(trial.blocks[item.key][0]),
                     new=_passes(trial.blocks[item.key][1]),
                     rivals=_rivals(*trial.blocks[item.key]),

@@ -74,6 +74,8 @@ class Decision(Record):
     """The base's first passes, as a stored run has them."""
     new: tuple[Pass, ...]
     """The candidate's."""
+    machine: str = ""
+    """Its fingerprint: times of different machines are not to be compared."""
 
 
 class Coverage(Record):
@@ -140,7 +142,7 @@ def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
         for one in some:
             if one.share:
                 continue
-            alike = [other for other in some if other is not one and other.workload == one.workload]
+            alike = [other for other in some if other is not one and _place(other) == _place(one)]
             then = [other for other in alike if other.gate == one.gate]
             run = time_from_logs([math.log(s) for s in one.base_s[:RUN]], RUN)
             ratios.append(bool(from_logs(one.logs[:RUN], RUN).contains(1.0)))
@@ -152,6 +154,11 @@ def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
             found = (Rate.of(sum(held), len(held)) for held in (ratios, times, drifted))
             lines.append(Coverage(threads=threads, **dict(zip(("ratios", "times", "drifted"), found, strict=True))))
     return lines
+
+
+def _place(decision: Decision) -> tuple[str, str, int]:
+    """What a time belongs to."""
+    return decision.machine, decision.workload, decision.threads
 
 
 def _middle(decisions: Sequence[Decision]) -> float:
@@ -183,8 +190,8 @@ def drift(decisions: Sequence[Decision]) -> list[Drift]:
     for threads, share in sorted({(one.threads, one.share) for one in decisions}):
         raw: list[bool] = []
         gate: list[bool] = []
-        for workload in {one.workload for one in decisions if one.threads == threads}:
-            some = [one for one in decisions if (one.threads, one.workload) == (threads, workload)]
+        for place in dict.fromkeys(_place(one) for one in decisions if one.threads == threads):
+            some = [one for one in decisions if _place(one) == place]
             runs = [run for run in _runs(some, share) if min(len(run.stored), len(run.new)) >= FEWEST_PASSES]
             for run in runs:
                 later = [one for one in runs if one.at_s >= run.at_s + APART_S]

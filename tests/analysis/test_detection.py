@@ -100,6 +100,8 @@ def test_intervals_over_five_passes_hold_the_truth_in_nineteen_of_twenty_while_t
     assert 0.93 < found.ratios.value < 0.97
     assert 0.93 < found.times.value < 0.97
     assert found.drifted.value < 0.7
+    (apart,) = coverage([one.model_copy(update={"machine": one.gate}) for one in decisions])
+    assert apart.drifted == found.times
 
 
 def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
@@ -130,3 +132,4 @@ def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
     assert same.gate.count == 0
     assert slower.gate.value > 0.2  # where the machine has not become as much faster
     assert drift([one.model_copy(update={"at_s": 0.0}) for one in decisions]) == []
+    assert drift([one.model_copy(update={"machine": one.gate}) for one in decisions]) == []
