@@ -42,7 +42,7 @@ EXPECTED = [
     ("naive", STRIDED, 2**26, None),
     ("gemm1x1", "c6h9w9k5r1s1", 2**26, None),
     ("fft_overlap_save", "h80w90r15s15", 2**26, None),
-    ("separable", "h80w90r5s5+filter=gaussian:1", 2**26, None),
+    ("separable", "h80w90r3s3+filter=gaussian:1", 2**26, None),
 ]
 
 
