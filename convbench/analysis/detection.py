@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from scipy import special
 
 from convbench.analysis.outcomes import Result
-from convbench.analysis.statistics import from_logs, time_from_logs
+from convbench.analysis.statistics import DRIFT, from_logs
 from convbench.analysis.stored_baseline import FEWEST_PASSES, MARGIN, NONE, Pass, compare, judge
 from convbench.result import Record
 
@@ -144,7 +144,7 @@ def coverage(decisions: Sequence[Decision]) -> list[Coverage]:
                 continue
             alike = [other for other in some if other is not one and _place(other) == _place(one)]
             then = [other for other in alike if other.gate == one.gate]
-            run = time_from_logs([math.log(s) for s in one.base_s[:RUN]], RUN)
+            run = from_logs([math.log(s) for s in one.base_s[:RUN]], RUN, DRIFT)
             ratios.append(bool(from_logs(one.logs[:RUN], RUN).contains(1.0)))
             if then:
                 times.append(bool(run.contains(_middle(then))))

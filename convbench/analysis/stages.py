@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from convbench.analysis.contenders import Contender
-from convbench.analysis.statistics import Estimate, block_median, time_from_logs, timed
+from convbench.analysis.statistics import DRIFT, Estimate, block_median, from_logs, timed
 from convbench.result import Block
 
 FEWEST: Final = 3
@@ -65,5 +65,5 @@ def _middle_s(block: Block, name: str) -> float:
 
 def _estimate(values: Sequence[float]) -> Estimate:
     """The geometric mean over passes, as of whole calls."""
-    found = time_from_logs([math.log(value) for value in values], len(values))
+    found = from_logs([math.log(value) for value in values], len(values), DRIFT)
     return found if len(values) >= FEWEST else Estimate(found.value, None, None, len(values), len(values))

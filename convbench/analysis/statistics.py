@@ -89,7 +89,7 @@ def time_estimate(blocks: Sequence[Block]) -> Estimate | None:
     if not usable:
         return None
     samples = sum(len(block.samples_s) for block in usable)
-    estimate = time_from_logs([math.log(block_median(block)) for block in usable], samples)
+    estimate = from_logs([math.log(block_median(block)) for block in usable], samples, DRIFT)
     if estimate.has_interval:
         return estimate
     first, last = np.quantile(usable[0].samples_s, (0.25, 0.75))
@@ -143,23 +143,14 @@ def independent_ratio(numerator: Sequence[Block], denominator: Sequence[Block]) 
     return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
 
 
-def from_logs(logs: Sequence[float], samples: int) -> Estimate:
-    """The geometric mean of one number a pass, with Student's interval over the passes."""
+def from_logs(logs: Sequence[float], samples: int, drift: float = 0.0) -> Estimate:
+    """The geometric mean of one number a pass, with Student's interval over the passes; of a time, with its `DRIFT`."""
     passes = len(logs)
     center = math.fsum(logs) / passes
     if passes < 2:
         return Estimate(math.exp(center), None, None, passes, samples)
-    half = student_t(passes - 1) * deviation(logs, center) / math.sqrt(passes)
-    return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
-
-
-def time_from_logs(logs: Sequence[float], samples: int) -> Estimate:
-    """The same of a time, whose interval holds the machine's drift besides."""
-    passes = len(logs)
-    center = math.fsum(logs) / passes
-    if passes < 2:
-        return Estimate(math.exp(center), None, None, passes, samples)
-    half = _drifting([(deviation(logs, center) ** 2 / passes, passes - 1)], DRIFT**2)
+    error = deviation(logs, center) / math.sqrt(passes)
+    half = _drifting([(error**2, passes - 1)], drift**2) if drift else student_t(passes - 1) * error
     return Estimate(math.exp(center), math.exp(center - half), math.exp(center + half), passes, samples)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from convbench.analysis.contenders import Contenders
 from convbench.analysis.groups import Group
-from convbench.analysis.statistics import Estimate, block_median, from_logs, time_from_logs, timed
+from convbench.analysis.statistics import DRIFT, Estimate, block_median, from_logs, timed
 from convbench.analysis.winners import Winner
 
 
@@ -37,7 +37,7 @@ def totals(group: Group, merged: Contenders, best: Mapping[str, Winner]) -> list
     sums = {label: some for label, chosen in choices if (some := _sums(group, merged, chosen)) is not None}
     mix = sums[None][0] if None in sums else {}
     found = [
-        Total(label, time_from_logs([math.log(one) for one in own.values()], samples), _behind(own, mix))
+        Total(label, from_logs([math.log(one) for one in own.values()], samples, DRIFT), _behind(own, mix))
         for label, (own, samples) in sums.items()
     ]
     return sorted(found, key=lambda total: total.time.value)
