@@ -8,11 +8,11 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Container, Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, final, get_args
 
 from convbench.algorithm import ConvAlgorithm, Device, Precision
 from convbench.errors import ConvbenchError, UnknownAlgorithmError, choices
@@ -26,39 +26,85 @@ LONGEST_NAME: Final = 80
 """Names become parts of files' names."""
 
 
-def builtin(names: Container[str] | None = None) -> dict[str, ConvAlgorithm]:
-    """Name -> algorithm, for those that come with convbench: all, or those among `names`, and no others imported."""
+@final
+class Registry(Mapping[str, ConvAlgorithm]):
+    """Name -> algorithm. What comes with convbench is imported when it is looked up: all of it takes two seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, ConvAlgorithm | str] = {}
+        """The algorithm, or the place in which it waits to be imported."""
+
+    def __getitem__(self, name: str) -> ConvAlgorithm:
+        one = self._known[name]
+        if isinstance(one, str):
+            one = self._known[name] = _imported(one, name)
+        return one
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def brought(self) -> list[str]:
+        """The names of those that are in plug-in files."""
+        own = (name for name, one in self._known.items() if type(one).__module__.startswith(PLUGIN_PREFIX))
+        return list(own)
+
+    def announce(self, name: str, place: str) -> None:
+        """The algorithm at `module:Class`, which need not be imported for that."""
+        self._known[name] = place
+
+    def add(self, algorithm: object, place: str) -> None:
+        """Raises `ConvbenchError`, which names the place, for what is no algorithm and for a name that is taken."""
+        added = _checked(algorithm, place)
+        if added.name in self:
+            taken = type(self[added.name]).__module__
+            raise ConvbenchError(f"{place}: the name '{added.name}' is taken by {taken}")
+        self._known[added.name] = added
+
+
+def builtin() -> Registry:
+    """Those that come with convbench."""
     from convbench_algorithms import BUILTIN
 
-    found: dict[str, ConvAlgorithm] = {}
+    found = Registry()
     for line in BUILTIN:
         name, _, place = line.rpartition(" = ")
-        if name and names is not None and name not in names:  # without a name: a commit of before they had them
-            continue
-        module, _, kind = place.partition(":")
-        _add(found, getattr(importlib.import_module(module), kind)(), place)
+        if name:
+            found.announce(name, place)
+        else:  # a commit of before they had names
+            found.add(_made(place), place)
     return found
 
 
-def load(plugins: Iterable[Path] = (), names: Container[str] | None = None) -> dict[str, ConvAlgorithm]:
-    """Name -> algorithm: the built-in ones, installed entry points, and the classes in plug-in files.
-
-    Of the built-in ones only those among `names`, where there are any: importing all takes two seconds.
+def load(plugins: Iterable[Path] = ()) -> Registry:
+    """The built-in algorithms, installed entry points, and the classes in plug-in files.
 
     Raises `ConvbenchError` for a plug-in that cannot be imported, holds no algorithm, or takes a name
     that is already there.
     """
-    found = builtin(names)
+    found = builtin()
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
             algorithm = entry.load()()
         except Exception as error:
             raise ConvbenchError(f"entry point {entry.value}: {type(error).__name__}: {error}") from error
-        _add(found, algorithm, f"entry point {entry.value}")
+        found.add(algorithm, f"entry point {entry.value}")
     for path in plugins:
         for algorithm in _from_file(path):
-            _add(found, algorithm, str(path))
+            found.add(algorithm, str(path))
     return found
+
+
+def chosen(plugins: Iterable[Path], names: Iterable[str]) -> dict[str, ConvAlgorithm]:
+    """Those of `load` that a process is asked for, imported; names that are unknown are left out."""
+    known = load(plugins)
+    return {name: known[name] for name in names if name in known}
 
 
 def find(algorithms: Mapping[str, ConvAlgorithm], name: str) -> ConvAlgorithm:
@@ -117,18 +163,28 @@ def _is_algorithm(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, ConvAlgorithm) and not inspect.isabstract(value)
 
 
-def _add(found: dict[str, ConvAlgorithm], algorithm: object, place: str) -> None:
+def _imported(place: str, name: str) -> ConvAlgorithm:
+    algorithm = _checked(_made(place), place)
+    if algorithm.name != name:
+        raise ConvbenchError(f"{place}: its name is '{algorithm.name}', and '{name}' in the list")
+    return algorithm
+
+
+def _made(place: str) -> object:
+    module, _, kind = place.partition(":")
+    return getattr(importlib.import_module(module), kind)()
+
+
+def _checked(algorithm: object, place: str) -> ConvAlgorithm:
     if not isinstance(algorithm, ConvAlgorithm):
         raise ConvbenchError(f"{place}: is not a convbench.algorithm.ConvAlgorithm")
     name = getattr(algorithm, "name", None)
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum() or len(name) > LONGEST_NAME:
         raise ConvbenchError(f"{place}: its name {name!r} must be letters, digits, '_' or '-', at most {LONGEST_NAME}")
-    if name in found:
-        raise ConvbenchError(f"{place}: the name '{name}' is taken by {type(found[name]).__module__}")
     for attribute, valid in (("device", get_args(Device)), ("precision", get_args(Precision))):
         value = getattr(algorithm, attribute)
         if value not in valid:
             raise ConvbenchError(f"{place}: {name}.{attribute} is {value!r}; valid: {choices(valid)}")
     if not isinstance(algorithm.tags, Set) or not all(isinstance(tag, str) for tag in algorithm.tags):
         raise ConvbenchError(f"{place}: {name}.tags is {algorithm.tags!r}; expected a set of words")
-    found[name] = algorithm
+    return algorithm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ import psutil
 from convbench import catalog, machine
 from convbench.algorithm import ConvAlgorithm
 from convbench.analysis.machines import fingerprint
+from convbench.catalog import Registry
 from convbench.errors import RunFolderError, SuiteError
 from convbench.measure.coordinator import Coordinator, Observer, Options
 from convbench.measure.effort import QUICK, Effort
@@ -23,7 +24,7 @@ from convbench.spec import ConvSpec
 from convbench.store import SCHEMA_VERSION, RunFolder
 from convbench.suite import Suite, find_suite, load_suite, suite_from_spec
 
-LOADER: Final = "convbench.catalog:load"
+LOADER: Final = "convbench.catalog:chosen"
 QUICK_PASSES: Final = 2
 NEEDED: Final = (
     "passes", "budget_s", "timeout_s", "memory_limit_bytes", "quick", "verify_only", "input", "plugins",
@@ -118,7 +119,7 @@ def run_info(
         algorithms=names,
         precision={name: known[name].precision for name in names},
         tags={name: tuple(sorted(known[name].tags)) for name in names},
-        versus=suite.sides({name: one.tags for name, one in known.items()}, names, cores),
+        versus=suite.sides(known, names, cores),
         claims=suite.claimed(names),
         crossings=tuple(c for c in suite.crossings if {c.start, c.to} <= set(names)),
         # A crossover's neighbours may lie in other shards, and none of them can tell where it is.
@@ -224,9 +225,12 @@ def find_ceilings(folder: RunFolder) -> None:
     folder.revise(machine={**info.machine, "ceilings": [asdict(one) for one in found]})
 
 
-def selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -> tuple[str, ...]:
-    """The contenders: the suite's and those of plug-ins, or those that were wished for. Raises `SuiteError`."""
-    names = suite.select({name: algorithm.tags for name, algorithm in known.items()})
+def selected(suite: Suite, known: Registry, wishes: Wishes) -> tuple[str, ...]:
+    """The contenders: the suite's and those of plug-ins, or those that were wished for. Raises `SuiteError`.
+
+    Whoever brings a plug-in wants to see it beside the suite's own contenders.
+    """
+    names = suite.select(known)
     if wishes.algorithms:
         for name in wishes.algorithms:
             device = catalog.find(known, name).device
@@ -234,11 +238,5 @@ def selected(suite: Suite, known: Mapping[str, ConvAlgorithm], wishes: Wishes) -
                 raise SuiteError(f"{suite.where('device')}: {name} runs on {device}; the suite is for {suite.device}")
         names = tuple(dict.fromkeys(wishes.algorithms))
     else:
-        names = (*names, *_from_plugins(known, wishes.plugins, names))
+        names = (*names, *(name for name in known.brought if name not in names))
     return tuple(name for name in names if suite.device in ("both", known[name].device))
-
-
-def _from_plugins(known: Mapping[str, ConvAlgorithm], plugins: Sequence[Path], names: Sequence[str]) -> list[str]:
-    """Whoever brings a plug-in wants to see it beside the suite's own contenders."""
-    own = {f"{catalog.PLUGIN_PREFIX}{path.stem}" for path in plugins}
-    return [name for name, algorithm in known.items() if type(algorithm).__module__ in own and name not in names]

@@ -59,10 +59,9 @@ def workloads(cores: int) -> tuple[Workload, ...]:
 
 
 def load(_plugins: Iterable[Path], names: Container[str]) -> Mapping[str, ConvAlgorithm]:
-    """The loader of its processes: every workload with every share."""
-    tried = workloads(len(machine.usable_cores()))
-    known = catalog.builtin({workload.algorithm for workload in tried})
-    return {name: one for name, one in contenders(known, tried, _shares()).items() if name in names}
+    """The loader of its processes: those among `names`, of every workload with every share."""
+    made = contenders(catalog.builtin(), workloads(len(machine.usable_cores())), _shares())
+    return {name: one for name, one in made.items() if name in names}
 
 
 def _shares() -> list[tuple[float, int]]:

@@ -126,7 +126,7 @@ def evaluate(
     """
     registry = catalog.load()
     names = tuple(catalog.find(registry, name).name for name in algorithms) or dispatching.contenders(registry)
-    registry = {name: registry[name] for name in names}
+    raced_among = {name: registry[name] for name in names}
     dispatcher = dispatching.known().dispatcher
     seen = {one.spec for one in dispatcher.table.measured}
     specs = [spec for spec in _alternating(shapes(seed), layers(table, seed)) if spec not in seen]
@@ -147,7 +147,7 @@ def evaluate(
     ours = [_only(times, names) for times in rounds]
     by_table = {problem: dispatcher.choices(*problem, list(measured)) for problem, measured in ours[0].items()}
     table_alone = {problem: found[0].algorithm for problem, found in by_table.items() if found}
-    raced = {problem: _raced(registry, *problem) for problem in table_alone}
+    raced = {problem: _raced(raced_among, *problem) for problem in table_alone}
     single = always(ours[0], names)
     ways = {
         '"auto": the table, and a race': raced,

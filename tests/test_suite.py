@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,11 +14,11 @@ from convbench.suite import find_suite, load_suite, shipped_suites, suite_from_s
 from convbench.suite.axes import resolve, spread
 
 SUITES = Path(__file__).parent.parent / "suites"
-TAGS = {
-    "naive": frozenset({"cpu", "textbook"}),
-    "direct": frozenset({"cpu", "direct"}),
-    "fft": frozenset({"cpu", "fft"}),
-    "scipy_fft": frozenset({"cpu", "fft", "peer"}),
+ALGORITHMS = {
+    "naive": SimpleNamespace(tags={"cpu", "textbook"}),
+    "direct": SimpleNamespace(tags={"cpu", "direct"}),
+    "fft": SimpleNamespace(tags={"cpu", "fft"}),
+    "scipy_fft": SimpleNamespace(tags={"cpu", "fft", "peer"}),
 }
 
 
@@ -268,9 +269,9 @@ def test_the_text_and_its_hash_are_kept_for_the_record(suite):
 
 def test_names_and_tags_are_selected_in_order_and_once(suite):
     it = suite("shapes: [n1c1h8w8k1r3s3]\nalgorithms: [scipy_fft, {tag: fft}, naive]")
-    assert it.select(TAGS) == ("scipy_fft", "fft", "naive")
-    assert suite("shapes: [n1c1h8w8k1r3s3]\nalgorithms: {tag: cpu}").select(TAGS) == tuple(TAGS)
-    assert suite("shapes: [n1c1h8w8k1r3s3]").select(TAGS) == tuple(TAGS)
+    assert it.select(ALGORITHMS) == ("scipy_fft", "fft", "naive")
+    assert suite("shapes: [n1c1h8w8k1r3s3]\nalgorithms: {tag: cpu}").select(ALGORITHMS) == tuple(ALGORITHMS)
+    assert suite("shapes: [n1c1h8w8k1r3s3]").select(ALGORITHMS) == tuple(ALGORITHMS)
 
 
 @pytest.mark.parametrize(
@@ -295,13 +296,13 @@ crossovers:
   - {{axis: kernel, from: {start}, to: fft}}
 """)
     with pytest.raises(SuiteError) as error:
-        it.select(TAGS)
+        it.select(ALGORITHMS)
     assert str(error.value) == f"{tmp_path}/s.yaml:{problem}"
 
 
 def test_crossovers_may_name_algorithms_that_are_known_but_not_selected(suite):
     it = suite("sweep: {image: 8, kernel: [3, 5]}\nalgorithms: naive\ncrossovers: {axis: kernel, from: naive, to: fft}")
-    assert it.select(TAGS) == ("naive",)
+    assert it.select(ALGORITHMS) == ("naive",)
     assert it.crossings == (Crossing(axis="kernel", start="naive", to="fft"),)
 
 
@@ -313,12 +314,12 @@ def test_a_spec_is_a_suite_of_one_cell(boundary, stride, family):
     spec = ConvSpec(h=9, w=12, r=3, s=3, stride=stride, padding=((1, 2), (0, 1)), boundary=boundary, filter=family)
     it = suite_from_spec(spec, ("all", 1), ["fft"])
     assert [(cell.spec, cell.threads) for cell in it.cells(2)] == [(spec, 2), (spec, 1)]
-    assert it.select(TAGS) == ("fft",)
+    assert it.select(ALGORITHMS) == ("fft",)
 
 
 def test_an_unknown_algorithm_of_a_spec_is_an_error_of_one_line():
     with pytest.raises(SuiteError, match=r"^n1c1h8w8k1r3s3:\d+: unknown algorithm 'x'; valid: "):
-        suite_from_spec(ConvSpec(h=8, w=8, r=3, s=3), algorithms=["x"]).select(TAGS)
+        suite_from_spec(ConvSpec(h=8, w=8, r=3, s=3), algorithms=["x"]).select(ALGORITHMS)
 
 
 def test_shipped_suites_are_found_by_name_and_load():
@@ -382,19 +383,19 @@ def test_a_ground_is_a_label_of_cells_and_no_part_of_their_problem(suite):
 
 def test_sides_are_peers_and_the_rest_unless_told(suite):
     shape = "shapes: [n1c1h8w8k1r3s3]\n"
-    everyone = tuple(TAGS)
-    assert suite(shape).sides(TAGS, everyone, 2) is None
-    plain = suite(shape + "versus: {}").sides(TAGS, everyone, 2)
+    everyone = tuple(ALGORITHMS)
+    assert suite(shape).sides(ALGORITHMS, everyone, 2) is None
+    plain = suite(shape + "versus: {}").sides(ALGORITHMS, everyone, 2)
     assert (plain.ours, plain.theirs) == (("naive", "direct", "fft"), ("scipy_fft",))
     told = suite(shape + "versus: {ours: {tag: fft, not: peer}, theirs: [naive, scipy_fft]}")
-    sides = told.sides(TAGS, everyone, 2)
+    sides = told.sides(ALGORITHMS, everyone, 2)
     assert (sides.ours, sides.theirs) == (("fft",), ("naive", "scipy_fft"))
-    assert told.sides(TAGS, ("scipy_fft", "fft"), 2).theirs == ("scipy_fft",)
+    assert told.sides(ALGORITHMS, ("scipy_fft", "fft"), 2).theirs == ("scipy_fft",)
 
 
 def test_targets_know_their_ground_and_how_many_all_threads_are(suite):
     it = suite("defaults: {ground: a}\nshapes: {image: 8, kernel: 3}\nversus: {targets: {threads: all, at_least: 2}}")
-    assert it.sides(TAGS, tuple(TAGS), 4).targets == (Target(threads=4, at_least=2),)
+    assert it.sides(ALGORITHMS, tuple(ALGORITHMS), 4).targets == (Target(threads=4, at_least=2),)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +409,7 @@ def test_targets_know_their_ground_and_how_many_all_threads_are(suite):
 def test_sides_that_cannot_be_are_told_at_their_line(suite, tmp_path, sides, problem):
     it = suite(f"shapes: [n1c1h8w8k1r3s3]\nversus: {sides}")
     with pytest.raises(SuiteError) as error:
-        it.sides(TAGS, tuple(TAGS), 2)
+        it.sides(ALGORITHMS, tuple(ALGORITHMS), 2)
     assert str(error.value).startswith(f"{tmp_path}/s.yaml:{problem}")
 
 

@@ -7,11 +7,11 @@ Algorithms' names are not resolved here, since only the catalog knows them: see 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import yaml
 from pydantic import PrivateAttr
@@ -31,6 +31,14 @@ PEER: Final = "peer"
 """The tag of a library's own convolution."""
 
 SAMPLES: Final = ("sample:grace_hopper.jpg",)  # what matplotlib brings along
+
+
+class Tagged(Protocol):
+    """What a suite has to know of an algorithm, and only where it chooses by tags."""
+
+    @property
+    def tags(self) -> Set[str]:
+        """What kind of algorithm it is."""
 
 
 class Suite(SuiteFile):
@@ -110,8 +118,8 @@ class Suite(SuiteFile):
             for (spec, count), point in found.items()
         )
 
-    def select(self, algorithms: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-        """The suite's algorithms, given all names with their tags; in the suite's order, each once.
+    def select(self, algorithms: Mapping[str, Tagged]) -> tuple[str, ...]:
+        """The names of the suite's algorithms, of all that there are; in the suite's order, each once.
 
         Raises `SuiteError` for a name or tag that is unknown, in `algorithms`, in `crossovers` or in `claims`, and for
         a claim about an algorithm that is not among the suite's.
@@ -130,7 +138,7 @@ class Suite(SuiteFile):
         """What the suite claims, of the `selected` algorithms unless it says of which."""
         return tuple(claim_of(one, selected) for one in self.claims)
 
-    def sides(self, algorithms: Mapping[str, frozenset[str]], selected: Sequence[str], cores: int) -> Versus | None:
+    def sides(self, algorithms: Mapping[str, Tagged], selected: Sequence[str], cores: int) -> Versus | None:
         """Who of the `selected` stands on which side of the closing table; None where the suite asks for none.
 
         Raises `SuiteError` for a name or tag that is unknown, and for an algorithm that is on both sides.
@@ -138,8 +146,8 @@ class Suite(SuiteFile):
         if self.versus is None:
             return None
         default = {
-            "ours": [name for name, tags in algorithms.items() if PEER not in tags],
-            "theirs": [name for name, tags in algorithms.items() if PEER in tags],
+            "ours": [name for name, one in algorithms.items() if PEER not in one.tags],
+            "theirs": [name for name, one in algorithms.items() if PEER in one.tags],
         }
         ours, theirs = (
             self._named(self.versus[side], algorithms, ("versus", side)) if side in self.versus else names
@@ -158,19 +166,19 @@ class Suite(SuiteFile):
         )
 
     def _named(
-        self, selectors: Sequence[str | Mapping[str, str]], algorithms: Mapping[str, frozenset[str]], place: Place
+        self, selectors: Sequence[str | Mapping[str, str]], algorithms: Mapping[str, Tagged], place: Place
     ) -> list[str]:
-        tags = frozenset[str]().union(*algorithms.values())
         names: list[str] = []
         for index, selector in enumerate(selectors):
             if isinstance(selector, str):
                 self._require("algorithm", selector, algorithms, (*place, index))
                 names.append(selector)
                 continue
+            tags = {tag for one in algorithms.values() for tag in one.tags}
             for key, tag in selector.items():
                 self._require("tag", tag, tags, (*place, index, key))
             wanted, unwanted = selector["tag"], selector.get("not")
-            names += [name for name, own in algorithms.items() if wanted in own and unwanted not in own]
+            names += [name for name, one in algorithms.items() if wanted in one.tags and unwanted not in one.tags]
         return names
 
     def _require(self, kind: str, name: str, valid: Collection[str], place: Place) -> None:

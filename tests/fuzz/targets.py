@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
@@ -78,7 +78,7 @@ def scratch() -> Path:
 
 
 @cache
-def builtin() -> dict[str, ConvAlgorithm]:
+def builtin() -> Mapping[str, ConvAlgorithm]:
     """The algorithms that suites may name."""
     return catalog.builtin()
 
@@ -123,10 +123,10 @@ def table(raw: bytes) -> None:
 
 def _use_suite(path: Path) -> None:
     loaded = load_suite(path)
-    tags = {name: one.tags for name, one in builtin().items()}
-    loaded.gate_limits(tags)
-    selected = loaded.select(tags)
-    loaded.sides(tags, selected, 2)
+    known = builtin()
+    loaded.gate_limits(known)
+    selected = loaded.select(known)
+    loaded.sides(known, selected, 2)
     loaded.claimed(selected)
     cells = loaded.cells(2)
     assert cells
@@ -258,7 +258,7 @@ def _use_plugin(path: Path) -> None:
         known = catalog.load([path])
     finally:
         sys.modules.pop(f"{catalog.PLUGIN_PREFIX}{path.stem}", None)
-    own: dict[str, ConvAlgorithm] = dict(islice(reversed(known.items()), 1))
+    own: dict[str, ConvAlgorithm] = {name: known[name] for name in known.brought[-1:]}
     for problem in (None, ConvSpec.parse(PROBLEMS[0])):
         for terminal in (False, True):
             print_algorithms(Console(file=io.StringIO(), force_terminal=terminal), own, problem)
