@@ -21,8 +21,8 @@ RUN: Final = 5
 STORED: Final = 20
 """Passes of a run that later ones are compared with."""
 
-APART_S: Final = 600.0
-"""Between a run and the one that it is stored for, at least."""
+APART_S: Final = {"10 to 75 minutes": (600.0, 4500.0), "longer": (4500.0, math.inf)}
+"""Between a run and the one that it is stored for: about an hour, or more."""
 
 
 class Rate(Record):
@@ -174,10 +174,12 @@ def false_gates(decisions: Sequence[Decision]) -> Rate:
 
 
 class Drift(Record):
-    """What became of runs that were stored: the alarms of those measured ten minutes later and more."""
+    """What became of runs that were stored: the alarms of those measured later."""
 
     threads: int
     share: float
+    apart: str
+    """Which of `APART_S`."""
     raw: Rate
     """More than half of the margin by times alone."""
     gate: Rate
@@ -188,20 +190,20 @@ def drift(decisions: Sequence[Decision]) -> list[Drift]:
     """Each gate's bases as a stored run of a workload, against the candidates of later gates."""
     lines = []
     for threads, share in sorted({(one.threads, one.share) for one in decisions}):
-        raw: list[bool] = []
-        gate: list[bool] = []
-        for place in dict.fromkeys(_place(one) for one in decisions if one.threads == threads):
-            some = [one for one in decisions if _place(one) == place]
-            runs = [run for run in _runs(some, share) if min(len(run.stored), len(run.new)) >= FEWEST_PASSES]
-            for run in runs:
-                later = [one for one in runs if one.at_s >= run.at_s + APART_S]
-                raw += [_raw_change(run, one) > math.log1p(MARGIN) / 2 for one in later]
-                slower = [_is_slower(run, one) for one in later]
-                gate += [first and again for first, again in pairwise(slower)]
-        if gate:
-            lines.append(
-                Drift(threads=threads, share=share, raw=Rate.of(sum(raw), len(raw)), gate=Rate.of(sum(gate), len(gate)))
-            )
+        places = dict.fromkeys(_place(one) for one in decisions if one.threads == threads)
+        found = [_runs([one for one in decisions if _place(one) == place], share) for place in places]
+        for apart, (least_s, most_s) in APART_S.items():
+            raw: list[bool] = []
+            gate: list[bool] = []
+            for runs in found:
+                for run in runs:
+                    later = [one for one in runs if least_s <= one.at_s - run.at_s < most_s]
+                    raw += [_raw_change(run, one) > math.log1p(MARGIN) / 2 for one in later]
+                    slower = [_is_slower(run, one) for one in later]
+                    gate += [first and again for first, again in pairwise(slower)]
+            if gate:
+                rates = {"raw": Rate.of(sum(raw), len(raw)), "gate": Rate.of(sum(gate), len(gate))}
+                lines.append(Drift(threads=threads, share=share, apart=apart, **rates))
     return lines
 
 
@@ -214,11 +216,11 @@ class _Run(NamedTuple):
 
 
 def _runs(decisions: Sequence[Decision], share: float) -> list[_Run]:
-    """The first passes of each gate; twins of a contender are the same contender."""
+    """The first passes of each gate, where there are enough; twins of a contender are the same contender."""
     gates: dict[str, list[Decision]] = {}
     for one in sorted(decisions, key=lambda one: one.at_s):
         gates.setdefault(one.gate, []).append(one)
-    return [
+    runs = [
         _Run(
             some[0].at_s,
             [made for one in some if not one.share for made in one.stored][:STORED],
@@ -226,6 +228,7 @@ def _runs(decisions: Sequence[Decision], share: float) -> list[_Run]:
         )
         for some in gates.values()
     ]
+    return [run for run in runs if min(len(run.stored), len(run.new)) >= FEWEST_PASSES]
 
 
 def _raw_change(stored: _Run, new: _Run) -> float:

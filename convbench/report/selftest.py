@@ -22,7 +22,7 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
         [
             (
                 str(line.threads),
-                f"{percent(line.share)}" if line.share else "none",
+                percent(line.share) if line.share else "none",
                 str(line.found),
                 str(line.undecided.count),
                 f"{line.seconds:.1f} s ({line.most_seconds:.0f})",
@@ -47,11 +47,12 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
             soft_wrap=True,
         )
     stored = [
-        (str(one.threads), f"{percent(one.share)}" if one.share else "none", str(one.raw), str(one.gate))
+        (str(one.threads), percent(one.share) if one.share else "none", one.apart, str(one.raw), str(one.gate))
         for one in drift(decisions)
     ]
     if stored:
-        print_table(console, ("threads", "slowdown", "> 5 % against a stored run", "by yardsticks, confirmed"), stored)
+        head = ("threads", "slowdown", "a run stored … before", "alarms by > 5 %", "by yardsticks, confirmed")
+        print_table(console, head, stored)
 
 
 def _short(rate: Rate | None) -> str:

@@ -105,7 +105,7 @@ def test_intervals_over_five_passes_hold_the_truth_in_nineteen_of_twenty_while_t
 
 
 def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
-    """A machine that drifts by a tenth, and a yardstick that shows it."""
+    """A machine that drifts by a tenth, and a yardstick that shows it; a gate every quarter of an hour."""
     rng = np.random.default_rng(3)
 
     def passes(machine: float, slowdown: float) -> tuple[dict[str, float], ...]:
@@ -119,17 +119,21 @@ def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
         for share, twin in ((0.0, 0), (0.0, 1), (0.1, 0), (0.1, 1)):
             update = {
                 "gate": str(at),
-                "at_s": at * APART_S + twin,
+                "at_s": at * 900.0 + twin,
                 "stored": passes(machine, 0.0),
                 "new": passes(machine, np.log1p(share)),
             }
             decisions.append(decision(share, Result.SAME).model_copy(update=update))
-    same, slower = drift(decisions)
-    assert (same.share, slower.share) == (0.0, 0.1)
-    assert same.raw.tries == sum(range(20))
-    assert same.gate.tries == sum(range(19))
-    assert same.raw.value > 0.1
-    assert same.gate.count == 0
-    assert slower.gate.value > 0.2  # where the machine has not become as much faster
+    same, same_longer, slower, slower_longer = drift(decisions)
+    assert [one.share for one in (same, same_longer, slower, slower_longer)] == [0.0, 0.0, 0.1, 0.1]
+    assert [one.apart for one in (same, same_longer)] == list(APART_S)
+    assert same.raw.tries == 16 * 4 + 3 + 2 + 1  # an hour holds four of them
+    assert same.raw.tries + same_longer.raw.tries == sum(range(20))
+    assert same.gate.tries == 16 * 3 + 2 + 1
+    for unchanged in (same, same_longer):
+        assert unchanged.raw.value > 0.1
+        assert unchanged.gate.count == 0
+    for slow in (slower, slower_longer):
+        assert slow.gate.value > 0.2  # where the machine has not become as much faster
     assert drift([one.model_copy(update={"at_s": 0.0}) for one in decisions]) == []
     assert drift([one.model_copy(update={"machine": one.gate}) for one in decisions]) == []
