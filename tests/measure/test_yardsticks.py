@@ -8,7 +8,7 @@ from convbench.measure.yardsticks import FAR_BYTES, Yardsticks
 
 def test_a_cell_of_one_thread_has_those_of_one_thread() -> None:
     yardsticks = Yardsticks(1)
-    assert set(yardsticks.measure()) == {"compute", "memory"}
+    assert set(yardsticks.measure()) == {"compute", "memory", "product"}
     assert len(yardsticks.far) == FAR_BYTES
     assert (yardsticks.far == 255).all()
 
@@ -17,7 +17,7 @@ def test_a_cell_of_one_thread_has_those_of_one_thread() -> None:
 def test_with_several_threads_each_does_a_part(threads: int) -> None:
     yardsticks = Yardsticks(threads)
     found = yardsticks.measure()
-    assert set(found) == {"compute", "memory", "compute, all threads", "memory, all threads"}
+    assert set(found) == {"compute", "memory", "product", "compute, all threads", "memory, all threads"}
     assert min(found.values()) > 0
     assert (yardsticks.far == 0).all()  # inverted by one thread, and again by all
     assert all(np.array_equal(roots, np.sqrt(numbers)) for numbers, roots in yardsticks.each)
