@@ -119,7 +119,6 @@ class Contender:
     """An algorithm and, between `plan` and `close`, one cell's plan, filter and arrays."""
 
     spec: ConvSpec
-    threads: int
     bound_plan: ConvPlan | None
     prepared: PreparedConv | None
     bound: Array
@@ -150,7 +149,7 @@ class Contender:
 
     def plan(self, spec: str, threads: int, memory_limit_bytes: int) -> Reply | Unsupported:
         """Ask whether the spec is supported, and plan it; `plan_s` holds compilation too."""
-        self.spec, self.threads = ConvSpec.parse(spec), threads
+        self.spec = ConvSpec.parse(spec)
         _reset_peak()
         unsupported = self.algorithm.supports(self.spec)
         if unsupported is not None:
@@ -289,7 +288,7 @@ class Contender:
     def measure_yardsticks(self) -> Reply:
         """What fixed computations take now."""
         if self.yardsticks is None:
-            self.yardsticks = Yardsticks(self.threads)
+            self.yardsticks = Yardsticks()
             self.yardsticks.measure()  # touches its memory
         return {"yardsticks": self.yardsticks.measure()}
 
