@@ -1,10 +1,11 @@
-"""A run against one that was stored: only with a yardstick beside every block, and a wider margin.
+"""A run against one that was stored: only with yardsticks beside every block, and a wider margin.
 
 Nothing was interleaved, so what the machine did in between is in the ratio of the times. Each block's median is divided
-by a yardstick's; the yardstick, or none, is the one that makes the passes of a run agree best. What is left is compared
-by the median of all differences between a new pass and a stored one, with the interval of the Mann–Whitney test: the
-passes have outliers. Where the machine has changed between the runs but not within them, no yardstick stands out; so a
-change counts only if none that fits nearly as well explains half of it away.
+by the geometric mean of what its yardsticks took: each is slowed by something else, and noisy. Only where a single one,
+or none, makes the passes of a run agree much better, that one is taken. Where it does so since nothing moved, a change
+counts only if all yardsticks together leave half of it: between the runs, a machine may change as it does not within
+them. What is left is compared by the median of all differences between a new pass and a stored one, with the interval
+of the Mann–Whitney test: the passes have outliers.
 
 Source: Hodges & Lehmann, Ann. Math. Statist. 34 (1963) 598–611; its interval, Bauer, JASA 67 (1972) 687–690.
 """
@@ -29,8 +30,9 @@ ERROR: Final = 0.01
 FEWEST_PASSES: Final = 5
 """With fewer there is no interval at 99 %."""
 NONE: Final = "no yardstick"
-NEARLY: Final = 2.0
-"""How many times the best yardstick's spread another one may have to be heard."""
+ALL: Final = "all yardsticks"
+BETTER: Final = 2.0
+"""How many times the spread of the passes must be less than by all yardsticks for another one to be taken."""
 
 
 Pass = dict[str, float]
@@ -44,8 +46,8 @@ class Compared(NamedTuple):
     low: float
     high: float
     yardstick: str
-    others: tuple[float, ...]
-    """log(new / stored) by each other yardstick that fits nearly as well."""
+    witness: float
+    """log(new / stored) by all yardsticks, where the one that was taken fits for being as steady as the time itself."""
 
 
 def one_pass(block: Block) -> Pass:
@@ -62,10 +64,14 @@ def compare(stored: Sequence[Pass], new: Sequence[Pass]) -> Compared | None:
     if names == {NONE}:
         return None
     sides = {name: [np.array([one[name] for one in side]) for side in (stored, new)] for name in sorted(names)}
+    yardsticks = sorted(names - {NONE})
+    sides[ALL] = [np.mean([sides[name][run] for name in yardsticks], axis=0) for run in (0, 1)]
     spreads = {name: sum(_spread(side) for side in sides[name]) for name in sides}
     best = min(spreads, key=lambda name: spreads[name])
-    near = [name for name in sides if name != best and spreads[name] <= NEARLY * spreads[best]]
-    return Compared(*_shift(*sides[best]), best, tuple(_shift(*sides[name])[0] for name in near))
+    if BETTER * spreads[best] > spreads[ALL]:
+        best = ALL
+    moves_along = BETTER * spreads[best] <= spreads[NONE]
+    return Compared(*_shift(*sides[best]), best, _shift(*sides[best if moves_along else ALL])[0])
 
 
 def _spread(side: Array) -> float:
@@ -82,13 +88,12 @@ def _shift(before: Array, after: Array) -> tuple[float, float, float]:
 
 
 def judge(found: Compared, slowdown: float) -> Result:
-    """Slower where it is so by more than half of `slowdown`, certainly, and whatever it might be divided by."""
+    """Slower where it is so by more than half of `slowdown`, certainly, and by the witness as well."""
     limit = math.log1p(slowdown) / 2  # no change and a slowdown of the stated size are equally far from it
     if found.low > 0 and found.center > limit:
-        explained = any(other < limit / 2 for other in found.others)
-        return Result.INCONCLUSIVE if explained else Result.SLOWER
+        return Result.SLOWER if found.witness > limit / 2 else Result.INCONCLUSIVE
     if found.high < 0 and found.center < -limit:
-        return Result.SAME if any(other > -limit / 2 for other in found.others) else Result.FASTER
+        return Result.FASTER if found.witness < -limit / 2 else Result.SAME
     return Result.SAME if found.high < math.log1p(slowdown) else Result.INCONCLUSIVE
 
 
