@@ -1,6 +1,6 @@
 """A run against one that was stored: only with yardsticks beside every block, and a wider margin.
 
-Nothing was interleaved, so what the machine did in between is in the ratio of the times. Each block's median is divided
+Nothing was interleaved, so what the machine did in between is in the ratio of the times. Each block's time is divided
 by the geometric mean of what its yardsticks took: each is slowed by something else, and noisy. Only where a single one,
 or none, makes the passes of a run agree much better, that one is taken. Where it does so since nothing moved, a change
 counts only if all yardsticks together leave half of it: between the runs, a machine may change as it does not within
@@ -35,8 +35,11 @@ BETTER: Final = 2.0
 """How many times the spread of the passes must be less than by all yardsticks for another one to be taken."""
 
 
+UNDISTURBED: Final = 0.1
+"""The quantile of a block's samples that is compared."""
+
 Pass = dict[str, float]
-"""The logarithm of a block's median by itself (`NONE`), and over each yardstick's median."""
+"""The logarithm of a block's time by itself (`NONE`), and over that of each yardstick."""
 
 
 class Compared(NamedTuple):
@@ -51,9 +54,9 @@ class Compared(NamedTuple):
 
 
 def one_pass(block: Block) -> Pass:
-    """What a timed block says."""
-    found = {NONE: math.log(block_median(block))}
-    return found | {name: found[NONE] - math.log(float(np.median(s))) for name, s in block.yardsticks.items()}
+    """What a timed block says: by its least disturbed samples, since the neighbours of an hour ago are gone."""
+    found = {NONE: math.log(float(np.quantile(block.samples_s, UNDISTURBED)))}
+    return found | {name: found[NONE] - math.log(min(times)) for name, times in block.yardsticks.items() if times}
 
 
 def compare(stored: Sequence[Pass], new: Sequence[Pass]) -> Compared | None:

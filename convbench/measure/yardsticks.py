@@ -1,8 +1,8 @@
 """Fixed computations, timed beside every block: what the machine itself was like just then.
 
 A baseline that was stored an hour ago was measured on a machine that has changed since. Divided by a yardstick that was
-slowed by the same things, it can be compared; by the wrong one, it is worse than as it was. So there are several, and
-the analysis chooses for each cell (`analysis.stored_baseline`). Each takes about a millisecond of one thread.
+slowed by the same things, it can be compared; by the wrong one, it is worse than as it was. So there are three, and
+the analysis decides for each cell (`analysis.stored_baseline`). Each takes about a millisecond of one thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 COMPUTE: Final = "compute"
 MEMORY: Final = "memory"
 PRODUCT: Final = "product"
-TRANSFORM: Final = "transform"
 
 NEAR: Final = 4096  # numbers: they stay in a first-level cache
 ROOTS: Final = 500
@@ -24,9 +23,6 @@ FAR_BYTES: Final = 2**25
 SIDE: Final = 48
 """Of the matrices that are multiplied: they stay in a first-level cache, too, and BLAS takes one thread for them."""
 PRODUCTS: Final = 300
-IMAGE: Final = 128
-"""Side of the image that is transformed: it stays in a second-level cache."""
-TRANSFORMS: Final = 5
 
 
 @final
@@ -39,11 +35,10 @@ class Yardsticks:
         self.far = np.zeros(FAR_BYTES, np.uint8)
         self.matrix = np.full((SIDE, SIDE), 0.5, np.float32)
         self.product = np.empty_like(self.matrix)
-        self.image = np.ones((IMAGE, IMAGE), np.float32)
 
     def measure(self) -> dict[str, float]:
-        """Seconds for square roots, a pass over memory, products of small matrices, and transforms of an image."""
-        works = {COMPUTE: self._compute, MEMORY: self._memory, PRODUCT: self._multiply, TRANSFORM: self._transform}
+        """Seconds for square roots, for a pass over memory, and for products of small matrices."""
+        works = {COMPUTE: self._compute, MEMORY: self._memory, PRODUCT: self._multiply}
         return {name: _timed(work) for name, work in works.items()}
 
     def _compute(self) -> None:
@@ -56,10 +51,6 @@ class Yardsticks:
     def _multiply(self) -> None:
         for _ in range(PRODUCTS):
             np.matmul(self.matrix, self.matrix, out=self.product)
-
-    def _transform(self) -> None:
-        for _ in range(TRANSFORMS):
-            np.fft.rfft2(self.image)
 
 
 def _timed(work: Callable[[], None]) -> float:

@@ -110,6 +110,20 @@ def test_verdicts(machine: float, slowdown: float, result: Result) -> None:
     assert found.yardstick == "compute"
 
 
+def test_bursts_of_a_neighbour_are_no_slowdown() -> None:
+    """Fault: more than half of the samples a fifth longer, and the yardsticks at other moments."""
+    rng = np.random.default_rng(8)
+
+    def disturbed(block: Block) -> Block:
+        samples = [s * (1.2 if index < 6 else 1.0) for index, s in enumerate(block.samples_s * 2)]
+        return block.model_copy(update={"samples_s": tuple(samples)})
+
+    quiet, loud = run(rng, 1.0), [disturbed(block) for block in run(rng, 1.0)]
+    found = outcome(CELL, "a", quiet, loud, LIMITS)
+    assert found is not None
+    assert found.result is Result.SAME
+
+
 def test_an_interval_of_all_differences_holds_the_truth_whatever_the_outliers() -> None:
     rng = np.random.default_rng(5)
     held = 0

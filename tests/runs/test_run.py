@@ -252,7 +252,7 @@ def test_cold_calls_yardsticks_and_the_roofline_are_recorded(cli: Cli, tmp_path:
     folder = only_run(tmp_path / "runs")
     for block in folder.blocks:
         assert len(block.cold_s) == 7
-        assert set(block.yardsticks) == {"compute", "memory", "product", "transform"}
+        assert set(block.yardsticks) == {"compute", "memory", "product"}
         assert block.switches is not None
         assert block.faults is not None
     with (folder.path / "results.csv").open() as stream:
