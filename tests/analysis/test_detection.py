@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,6 +15,8 @@ from convbench.analysis.outcomes import Result
 from convbench.analysis.rival_rules import asv, pyperf, pytest_benchmark
 from convbench.analysis.statistics import DRIFT
 from convbench.analysis.stored_baseline import NONE
+
+YARDSTICKS = Path(__file__).parents[2] / "scripts" / "yardsticks.py"
 
 
 @pytest.mark.parametrize(("count", "tries"), [(0, 1000), (3, 1000), (297, 300), (300, 300)])
@@ -104,14 +110,14 @@ def test_intervals_over_five_passes_hold_the_truth_in_nineteen_of_twenty_while_t
     assert apart.drifted == found.times
 
 
-def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
-    """A machine that drifts by a tenth, and a yardstick that shows it; a gate every quarter of an hour."""
+def drifting() -> list[Decision]:
+    """Of a machine that drifts by a tenth, a yardstick that shows it and one that does not; a gate every 15 minutes."""
     rng = np.random.default_rng(3)
 
     def passes(machine: float, slowdown: float) -> tuple[dict[str, float], ...]:
         noise = slowdown + 0.01 * rng.standard_normal(5)
         drift = machine + 0.05 * rng.standard_normal(5)
-        return tuple({NONE: a + b, "compute": b} for a, b in zip(drift, noise, strict=True))
+        return tuple({NONE: a + b, "compute": b, "memory": a + b} for a, b in zip(drift, noise, strict=True))
 
     decisions = []
     for at in range(20):
@@ -124,6 +130,11 @@ def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
                 "new": passes(machine, np.log1p(share)),
             }
             decisions.append(decision(share, Result.SAME).model_copy(update=update))
+    return decisions
+
+
+def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
+    decisions = drifting()
     same, same_longer, slower, slower_longer = drift(decisions)
     assert [one.share for one in (same, same_longer, slower, slower_longer)] == [0.0, 0.0, 0.1, 0.1]
     assert [one.apart for one in (same, same_longer)] == list(APART_S)
@@ -134,6 +145,19 @@ def test_stored_runs_are_judged_by_yardsticks_and_only_by_later_ones() -> None:
         assert unchanged.raw.value > 0.1
         assert unchanged.gate.count == 0
     for slow in (slower, slower_longer):
-        assert slow.gate.value > 0.2  # where the machine has not become as much faster
+        assert slow.gate.value > 0.9
     assert drift([one.model_copy(update={"at_s": 0.0}) for one in decisions]) == []
     assert drift([one.model_copy(update={"machine": one.gate}) for one in decisions]) == []
+
+
+def test_a_script_tells_what_other_yardsticks_would_have_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "decisions.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in drifting()))
+    monkeypatch.setattr(sys, "argv", [str(YARDSTICKS), str(tmp_path)])
+    runpy.run_path(str(YARDSTICKS), run_name="__main__")
+    _, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert [row[0] for row in rows] == ["compute"] * 4 + ["memory"] * 4 + ["compute, memory"] * 4
+    alarms = {(row[0], row[2]): int(row[4].split()[0]) for row in rows if row[3] == next(iter(APART_S))}
+    assert alarms["compute", "none"] == 0 < alarms["memory", "none"]
+    assert alarms["memory", "10 %"] < alarms["compute", "10 %"]
