@@ -33,8 +33,6 @@ NONE: Final = "no yardstick"
 ALL: Final = "all yardsticks"
 BETTER: Final = 2.0
 """How many times the spread of the passes must be less than by all yardsticks for another one to be taken."""
-
-
 UNDISTURBED: Final = 0.1
 """The quantile of a block's samples that is compared."""
 
