@@ -52,8 +52,7 @@ class Registry(Mapping[str, ConvAlgorithm]):
     @property
     def brought(self) -> list[str]:
         """The names of those that are in plug-in files."""
-        own = (name for name, one in self._known.items() if type(one).__module__.startswith(PLUGIN_PREFIX))
-        return list(own)
+        return [name for name, one in self._known.items() if type(one).__module__.startswith(PLUGIN_PREFIX)]
 
     def announce(self, name: str, place: str) -> None:
         """The algorithm at `module:Class`, which need not be imported for that."""
