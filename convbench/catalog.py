@@ -108,10 +108,9 @@ def chosen(plugins: Iterable[Path], names: Iterable[str]) -> dict[str, ConvAlgor
 
 def find(algorithms: Mapping[str, ConvAlgorithm], name: str) -> ConvAlgorithm:
     """The algorithm of that name. Raises `UnknownAlgorithmError`, which lists those that there are."""
-    try:
-        return algorithms[name]
-    except KeyError:
-        raise UnknownAlgorithmError(f"unknown algorithm '{name}'; valid: {choices(algorithms)}") from None
+    if name not in algorithms:
+        raise UnknownAlgorithmError(f"unknown algorithm '{name}'; valid: {choices(algorithms)}")
+    return algorithms[name]
 
 
 def ceilings(threads: int) -> Ceilings:

@@ -13,7 +13,6 @@ import psutil
 from convbench import catalog, machine
 from convbench.algorithm import ConvAlgorithm
 from convbench.analysis.machines import fingerprint
-from convbench.catalog import Registry
 from convbench.errors import RunFolderError, SuiteError
 from convbench.measure.coordinator import Coordinator, Observer, Options
 from convbench.measure.effort import QUICK, Effort
@@ -225,7 +224,7 @@ def find_ceilings(folder: RunFolder) -> None:
     folder.revise(machine={**info.machine, "ceilings": [asdict(one) for one in found]})
 
 
-def selected(suite: Suite, known: Registry, wishes: Wishes) -> tuple[str, ...]:
+def selected(suite: Suite, known: catalog.Registry, wishes: Wishes) -> tuple[str, ...]:
     """The contenders: the suite's and those of plug-ins, or those that were wished for. Raises `SuiteError`.
 
     Whoever brings a plug-in wants to see it beside the suite's own contenders.

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from convbench import selftest
 from convbench.analysis.detection import Decision, drift
-from convbench.analysis.quantities import percent
 from convbench.analysis.stored_baseline import NONE
 from convbench.report.listings import print_table
+from convbench.report.selftest import slowdown
 
 
 def with_only(decisions: Sequence[Decision], names: Collection[str]) -> list[Decision]:
@@ -41,7 +41,7 @@ def main() -> None:
         Console(highlight=False),
         ("yardsticks", "threads", "slowdown", "a run stored … before", "alarms"),
         [
-            (title, str(one.threads), percent(one.share) if one.share else "none", one.apart, str(one.gate))
+            (title, str(one.threads), slowdown(one.share), one.apart, str(one.gate))
             for title, names in tried.items()
             for one in drift(with_only(decisions, names))
         ],

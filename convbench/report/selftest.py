@@ -22,7 +22,7 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
         [
             (
                 str(line.threads),
-                percent(line.share) if line.share else "none",
+                slowdown(line.share),
                 str(line.found),
                 str(line.undecided.count),
                 f"{line.seconds:.1f} s ({line.most_seconds:.0f})",
@@ -47,12 +47,16 @@ def print_rates(console: Console, decisions: Sequence[Decision]) -> None:
             soft_wrap=True,
         )
     stored = [
-        (str(one.threads), percent(one.share) if one.share else "none", one.apart, str(one.raw), str(one.gate))
-        for one in drift(decisions)
+        (str(one.threads), slowdown(one.share), one.apart, str(one.raw), str(one.gate)) for one in drift(decisions)
     ]
     if stored:
         head = ("threads", "slowdown", "a run stored … before", "alarms by > 5 %", "by yardsticks, confirmed")
         print_table(console, head, stored)
+
+
+def slowdown(share: float) -> str:
+    """What a contender does more of, as a cell of a table."""
+    return percent(share) if share else "none"
 
 
 def _short(rate: Rate | None) -> str:
